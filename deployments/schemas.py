@@ -1,0 +1,287 @@
+"""What goes over HTTP: every request and answer body, checked here and nowhere else.
+
+Images travel in JSON as base64 or as a `data:` URI; a URL is refused, never fetched. Texts are texts: a URL given as
+text is embedded as the text it is. Unknown fields are errors, so a misspelt option is never ignored.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, StringConstraints, model_validator
+
+Target = Literal["image", "text", "any"]
+MAX_TOP_K = 1000
+MAX_MIX = 16
+MAX_EMBEDDINGS = 512
+MAX_BATCH_ITEMS = 256
+
+
+def decode_image_text(value: Any) -> Any:
+    """Base64 or a data URI to bytes; anything else gets an error that says what is allowed."""
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("an image is base64 or a data: URI, as a string")
+    if value.startswith(("http://", "https://", "file:", "ftp://", "s3://")):
+        raise ValueError("URLs are not fetched: send the image's bytes as base64 or a data: URI")
+    if value.startswith("data:"):
+        head, _, value = value.partition(",")
+        if not head.endswith(";base64"):
+            raise ValueError("a data: URI must be base64 (data:image/jpeg;base64,…)")
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError("not valid base64") from error
+
+
+ImageBytes = Annotated[bytes, BeforeValidator(decode_image_text), Field(json_schema_extra={"format": "byte"})]
+ItemId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\w.:\-]+$")]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+MetadataKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+MetadataValue = Annotated[str, StringConstraints(max_length=4096)] | bool | int | FiniteFloat
+
+
+class Body(BaseModel):
+    """Base of every body: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Part(Body):
+    """One part of a weighted mix: a text, an image, both fused, or a stored item; a negative weight pushes away."""
+
+    text: str | None = None
+    image: ImageBytes | None = None
+    id: ItemId | None = None
+    weight: Annotated[FiniteFloat, Field(ge=-10, le=10)] = 1.0
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Part:
+        if self.id is not None and (self.text is not None or self.image is not None):
+            raise ValueError("give an id, or a text and/or an image, not both")
+        if self.id is None and self.text is None and self.image is None:
+            raise ValueError("give a text, an image, both, or an id")
+        return self
+
+
+class SearchRequest(Body):
+    """`POST /v1/search`: by text, by image, by both fused, by a stored id, or by a weighted mix of these."""
+
+    text: str | None = Field(None, description="What to look for, in any language the encoder knows.")
+    image: ImageBytes | None = Field(None, description="Base64 or data URI; a multipart upload may be used instead.")
+    id: ItemId | None = Field(None, description="A stored item to find neighbours of; it is not among its own hits.")
+    mix: Annotated[list[Part], Field(min_length=1, max_length=MAX_MIX)] | None = None
+    target: Target = Field("any", description="What to find: items with an image, items with a text, or any.")
+    top_k: Annotated[int, Field(ge=1, le=MAX_TOP_K)] = 10
+    filter: dict[str, Any] | None = Field(None, description='E.g. {"field": "year", "op": "gte", "value": 2020}.')
+    min_score: Annotated[FiniteFloat, Field(ge=-1, le=1)] | None = None
+    fingerprint: str | None = Field(None, description="Refuse with 409 unless the collection's fingerprint is this.")
+
+    @model_validator(mode="after")
+    def _one_query(self) -> SearchRequest:
+        given = [self.mix is not None, self.id is not None, self.text is not None or self.image is not None]
+        if sum(given) != 1:
+            raise ValueError("give exactly one of: text and/or image, id, mix")
+        return self
+
+    def parts(self) -> list[Part]:
+        """The query as a mix, whatever shape it came in."""
+        return self.mix if self.mix is not None else [Part(text=self.text, image=self.image, id=self.id, weight=1.0)]
+
+
+class Item(Body):
+    """`POST /v1/items`: an image, a text, or both, with metadata. Without an `id` the content's hash is the id."""
+
+    id: ItemId | None = None
+    image: ImageBytes | None = None
+    text: str | None = None
+    source: Annotated[str, StringConstraints(max_length=2048)] = ""
+    tags: Annotated[list[Tag], Field(max_length=256)] = []
+    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=256)] = {}
+    vector: Annotated[list[FiniteFloat], Field(min_length=1, max_length=65536)] | None = Field(
+        None, description="A ready-made vector (an import): stored as it is; needs `fingerprint`."
+    )
+    fingerprint: str | None = Field(None, description="The contract the vector was made under.")
+    created_at: FiniteFloat | None = Field(None, description="Seconds since the epoch; now, when not given.")
+
+    @model_validator(mode="after")
+    def _content(self) -> Item:
+        if self.image is None and self.text is None:
+            raise ValueError("give an image, a text, or both")
+        if self.vector is not None and self.fingerprint is None:
+            raise ValueError("a vector needs the fingerprint of the contract it was made under")
+        return self
+
+
+class ItemBatch(Body):
+    """`POST /v1/items` with many: each succeeds or fails alone."""
+
+    items: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MAX_BATCH_ITEMS)]
+
+
+class LookupRequest(Body):
+    """`POST /v1/items/lookup`: which of these ids exist. An indexer asks before it uploads."""
+
+    ids: Annotated[list[ItemId], Field(min_length=1, max_length=1000)]
+
+
+class MatchRequest(Body):
+    """`POST /v1/match`: every text against every image."""
+
+    texts: Annotated[list[str], Field(min_length=1, max_length=64)]
+    images: Annotated[list[ImageBytes], Field(min_length=1, max_length=64)]
+
+
+class EmbeddingInput(Body):
+    """One item of `POST /v1/embeddings`: `{"text": …}`, `{"image": …}`, or both fused into one vector."""
+
+    text: str | None = None
+    image: ImageBytes | None = None
+
+    @model_validator(mode="after")
+    def _content(self) -> EmbeddingInput:
+        if self.text is None and self.image is None:
+            raise ValueError("give a text, an image, or both")
+        return self
+
+
+class EmbeddingsRequest(Body):
+    """`POST /v1/embeddings`, OpenAI-shaped; an input may also be an image or a text and an image fused."""
+
+    input: str | Annotated[list[str | EmbeddingInput], Field(min_length=1, max_length=MAX_EMBEDDINGS)]
+    model: str | None = None
+    dimensions: Annotated[int, Field(ge=1)] | None = None
+    encoding_format: Literal["float", "base64"] = "float"
+    input_type: Literal["query", "document"] = "document"
+    user: str | None = Field(None, description="Accepted for OpenAI clients; not used.")
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong: `type` is the class of error, `code` is stable for machines, `param` names the field."""
+
+    message: str
+    type: str
+    param: str | None = None
+    code: str
+
+
+class ErrorAnswer(BaseModel):
+    error: ErrorDetail
+
+
+class HitAnswer(BaseModel):
+    """One hit; `score` is the cosine."""
+
+    id: str
+    score: float
+    kind: Literal["text", "image", "image_text"]
+    text: str | None = None
+    source: str = ""
+    tags: list[str] = []
+    metadata: dict[str, str | int | float | bool] = {}
+    mime: str | None = None
+    width: int = 0
+    height: int = 0
+    created_at: float = 0.0
+    image_url: str | None = None
+    thumbnail_url: str | None = None
+
+
+class SearchAnswer(BaseModel):
+    """`timings_ms` repeats the `Server-Timing` header: its stages sum to `total`."""
+
+    hits: list[HitAnswer]
+    target: Target
+    model: str
+    fingerprint: str
+    timings_ms: dict[str, float]
+
+
+class ItemAnswer(BaseModel):
+    """A stored item. `vector` only where it was asked for."""
+
+    id: str
+    kind: Literal["text", "image", "image_text"]
+    text: str | None = None
+    source: str = ""
+    tags: list[str] = []
+    metadata: dict[str, str | int | float | bool] = {}
+    mime: str | None = None
+    width: int = 0
+    height: int = 0
+    created_at: float = 0.0
+    media: str | None = None
+    image_url: str | None = None
+    thumbnail_url: str | None = None
+    vector: list[float] | None = None
+
+
+class StoredAnswer(BaseModel):
+    """The answer to a write. `created` is false where the same content was there already; then nothing was encoded."""
+
+    id: str
+    created: bool
+    kind: Literal["text", "image", "image_text"]
+    fingerprint: str
+
+
+class StoredBatchAnswer(BaseModel):
+    """One result an item, in order: StoredAnswer or ErrorAnswer."""
+
+    results: list[StoredAnswer | ErrorAnswer]
+
+
+class ItemPage(BaseModel):
+    """`GET /v1/items`: a page of a walk by id. `next` is the `after` of the next page, null at the end."""
+
+    items: list[ItemAnswer]
+    next: str | None
+    count: int
+    fingerprint: str
+
+
+class LookupAnswer(BaseModel):
+    existing: list[str]
+    fingerprint: str
+
+
+class MatchAnswer(BaseModel):
+    """`cosine[i][j]` is text i against image j; `probability` likewise, null where the encoder is not calibrated."""
+
+    cosine: list[list[float]]
+    probability: list[list[float]] | None
+    model: str
+    fingerprint: str
+
+
+class ModelAnswer(BaseModel):
+    """One encoder that runs: what it can take, and its vector contract."""
+
+    id: str
+    object: Literal["model"] = "model"
+    description: str
+    dim: int
+    dimensions: list[int]
+    modalities: list[str]
+    languages: list[str]
+    max_text_chars: int
+    contract: dict[str, str | int]
+    fingerprint: str
+
+
+class ModelsAnswer(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[ModelAnswer]
+
+
+class HealthAnswer(BaseModel):
+    """`/health/ready`: 200 once a warm text and a warm image went through encoder and index, else 503."""
+
+    status: Literal["ok", "starting", "degraded"]
+    encoder: str | None = None
+    index: str | None = None
+    count: int | None = None
+    detail: str = ""

@@ -1,0 +1,71 @@
+"""What can go wrong in an index.
+
+    RetrievalError
+    ├── InvalidRecord      a vector or a field that may not be stored: names which record and which field
+    ├── InvalidQuery       a query vector or top_k that cannot be searched
+    ├── InvalidFilter      a filter that does not parse; `path` says where in the tree
+    ├── SpaceMismatch      the index was built under another vector contract
+    ├── IndexLocked        another process owns the file
+    ├── IndexUnavailable   the store does not answer: try again later
+    └── StorageFull        the disk took no more; nothing was written
+"""
+
+from __future__ import annotations
+
+
+class RetrievalError(Exception):
+    """Base of everything this package raises on purpose."""
+
+
+class InvalidRecord(RetrievalError):
+    def __init__(self, message: str, param: str) -> None:
+        super().__init__(message, param)
+        self.message = message
+        self.param = param
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class InvalidQuery(RetrievalError):
+    def __init__(self, message: str, param: str) -> None:
+        super().__init__(message, param)
+        self.message = message
+        self.param = param
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class InvalidFilter(RetrievalError):
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(message, path)
+        self.message = message
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+class SpaceMismatch(RetrievalError):
+    """The index holds vectors of another contract. Both are canonical JSON, as `VectorContract.to_json` writes it."""
+
+    def __init__(self, stored: str, given: str) -> None:
+        super().__init__(stored, given)
+        self.stored = stored
+        self.given = given
+
+    def __str__(self) -> str:
+        return f"the index was built under the vector contract {self.stored}, not {self.given}"
+
+
+class IndexLocked(RetrievalError):
+    """Another process owns the index file."""
+
+
+class IndexUnavailable(RetrievalError):
+    """The store does not answer."""
+
+
+class StorageFull(RetrievalError):
+    """The disk took no more; nothing was written."""
