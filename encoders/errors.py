@@ -1,13 +1,17 @@
 """What can go wrong in an encoder.
 
-    EncoderError
-    ├── InputError         this one input cannot be embedded: the caller's to mend
-    ├── ContractMismatch   two vector contracts differ: comparing their vectors would be silently wrong
-    ├── ModelUnavailable   the model cannot be loaded here; the message says what to run
-    └── MissingExtra       a package of an optional extra is not installed; the message says which
+EncoderError
+├── InputError         this one input cannot be embedded: the caller's to mend
+├── ContractMismatch   two vector contracts differ: comparing their vectors would be silently wrong
+├── ModelUnavailable   the model cannot be loaded here; the message says what to run
+├── OutOfMemory        some items of a batch do not fit on the device even alone; carries the others' vectors
+└── MissingExtra       a package of an optional extra is not installed; the message says which
 """
 
 from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 class EncoderError(Exception):
@@ -41,6 +45,22 @@ class ContractMismatch(EncoderError):
 
 class ModelUnavailable(EncoderError):
     """A model that cannot be loaded on this machine."""
+
+
+class OutOfMemory(EncoderError):
+    """The items `rows` of a batch do not fit on the device even alone.
+
+    `vectors` is `(n, dim)` for the whole batch: what the other items gave, and zeros at `rows`.
+    """
+
+    def __init__(self, rows: tuple[int, ...], vectors: NDArray[np.float32]) -> None:
+        super().__init__(rows, vectors)
+        self.rows = rows
+        self.vectors = vectors
+
+    def __str__(self) -> str:
+        which = ", ".join(str(row) for row in self.rows)
+        return f"out of device memory for item {which} alone: lower max_pixels, or use a smaller precision"
 
 
 class MissingExtra(EncoderError, ImportError):

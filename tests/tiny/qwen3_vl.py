@@ -1,0 +1,119 @@
+"""A Qwen3-VL checkpoint of under a million parameters, written as the real ones are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from tests.tiny.tokenizer import CHAT_TEMPLATE, build_tokenizer, save_tokenizer
+
+Kind = Literal["embedding", "instruct", "reranker", "thinking"]
+
+TINY_SHAPE: dict[str, Any] = {
+    "text": {
+        "hidden_size": 128,
+        "intermediate_size": 256,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 32,
+        "max_position_embeddings": 8192,
+        "mrope_section": [6, 5, 5],
+    },
+    "vision": {
+        "depth": 3,
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_heads": 4,
+        "out_hidden_size": 128,
+        "num_position_embeddings": 64,
+        "deepstack_visual_indexes": [0, 1],
+    },
+}
+
+TRUE_2B_SHAPE: dict[str, Any] = {
+    "text": {
+        "hidden_size": 2048,
+        "intermediate_size": 6144,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "max_position_embeddings": 262144,
+        "mrope_section": [24, 20, 20],
+    },
+    "vision": {
+        "depth": 24,
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "num_heads": 16,
+        "out_hidden_size": 2048,
+        "num_position_embeddings": 2304,
+        "deepstack_visual_indexes": [5, 11, 17],
+    },
+}
+
+
+def build_config(shape: dict[str, Any], token_ids: dict[str, int], vocab_size: int) -> Any:
+    """The transformers configuration of `shape`, with this tokenizer's special ids."""
+    from transformers import Qwen3VLConfig
+
+    text = dict(shape["text"])
+    rope = {
+        "rope_type": "default",
+        "rope_theta": 5e6,
+        "mrope_section": text.pop("mrope_section"),
+        "mrope_interleaved": True,
+    }
+    vision = {"patch_size": 16, "spatial_merge_size": 2, "temporal_patch_size": 2, "in_channels": 3, **shape["vision"]}
+    return Qwen3VLConfig(
+        text_config={"vocab_size": vocab_size, "rms_norm_eps": 1e-6, "rope_parameters": rope, **text},
+        vision_config=vision,
+        image_token_id=token_ids["<|image_pad|>"],
+        video_token_id=token_ids["<|video_pad|>"],
+        vision_start_token_id=token_ids["<|vision_start|>"],
+        vision_end_token_id=token_ids["<|vision_end|>"],
+        tie_word_embeddings=True,
+    )
+
+
+def randomise(model: Any, seed: int) -> None:
+    """Random norms and biases too: with the default ones and zeros, a forgotten norm or bias would not show."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim == 1 and name.endswith("weight"):
+                parameter.copy_(0.4 + 1.2 * torch.rand(parameter.shape, generator=generator))
+            elif parameter.ndim == 1:
+                parameter.copy_(0.1 * torch.randn(parameter.shape, generator=generator))
+            else:
+                fan_in = parameter[0].numel()
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * fan_in**-0.5)
+
+
+def build_tiny_qwen3_vl(
+    folder: str | Path, kind: Kind = "embedding", seed: int = 0, chat_template: str | None = CHAT_TEMPLATE
+) -> Path:
+    """Writes a checkpoint folder and returns it. The same arguments give the same weights, in about a second."""
+    from transformers import Qwen3VLForConditionalGeneration
+
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    tokenizer = build_tokenizer()
+    config = build_config(TINY_SHAPE, tokenizer.get_vocab(), tokenizer.get_vocab_size())
+    model = Qwen3VLForConditionalGeneration(config)
+    randomise(model, seed)
+    model.tie_weights()
+    model.save_pretrained(target)
+    save_tokenizer(tokenizer, target, chat_template)
+    pixels = {"shortest_edge": 4 * 32 * 32, "longest_edge": 36 * 32 * 32}
+    half = [0.5, 0.5, 0.5]
+    preprocessor = {"patch_size": 16, "merge_size": 2, "temporal_patch_size": 2, "image_mean": half, "image_std": half}
+    (target / "preprocessor_config.json").write_text(
+        json.dumps({"image_processor_type": "Qwen2VLImageProcessorPil", "size": pixels, **preprocessor})
+    )
+    (target / "crossray.json").write_text(json.dumps({"model": f"tiny/qwen3-vl-{kind}", "revision": f"seed-{seed}"}))
+    return target
