@@ -1,1 +1,1 @@
-"""Tiny models with random weights, built in seconds: the shapes and the wiring of the real ones, a millionth of their size."""
+"""Tiny models with random weights: the shapes and the wiring of the real ones, built in about a second."""

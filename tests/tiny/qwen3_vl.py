@@ -79,8 +79,14 @@ def build_config(shape: dict[str, Any], token_ids: dict[str, int], vocab_size: i
 
 
 def randomise(model: Any, seed: int) -> None:
-    """Random norms and biases too: with the default ones and zeros, a forgotten norm or bias would not show."""
+    """Random weights of trained-like proportions.
+
+    Norms and biases are random too: with the default ones and zeros, a forgotten norm or bias would not show. What a
+    block adds is smaller than what it adds to, as in a trained model; otherwise 4-bit noise piles up unnaturally.
+    """
     import torch
+
+    branches = ("o_proj.weight", "down_proj.weight", "attn.proj.weight")
 
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -91,7 +97,9 @@ def randomise(model: Any, seed: int) -> None:
                 parameter.copy_(0.1 * torch.randn(parameter.shape, generator=generator))
             else:
                 fan_in = parameter[0].numel()
-                parameter.copy_(torch.randn(parameter.shape, generator=generator) * fan_in**-0.5)
+                scale = 0.5 if name.endswith(branches) or ("blocks" in name and "linear_fc2" in name) else 1.0
+                spread = 0.7 if "embed_tokens" in name else scale * fan_in**-0.5
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * spread)
 
 
 def build_tiny_qwen3_vl(
