@@ -20,7 +20,7 @@ from encoders.errors import MissingExtra
 from encoders.images import PREPROCESSING_VERSION, ImageLimits, decode
 from encoders.starter.artefacts import cached
 from encoders.starter.export import export_english_tower, export_image_tower
-from encoders.starter.language import choose_tower, clean
+from encoders.starter.language import choose_tower
 from encoders.starter.space import JointSpace, build_space
 from encoders.starter.towers import (
     MAX_MULTILINGUAL_CHARS,
@@ -33,6 +33,7 @@ from encoders.starter.towers import (
     TokenIds,
     tokenise,
 )
+from encoders.texts import clean
 
 SPACE_VERSION = 1
 """Raise it when the space or the phrases change: vectors made before and after may not be compared."""
@@ -81,13 +82,13 @@ class StarterPreparer:
 class StarterEncoder:
     """Centred ConSE over EfficientNet-Lite2, MiniLM and multilingual e5: 384 columns, English and Chinese."""
 
-    def __init__(self, cache_dir: Path, threads: int = 1, limits: ImageLimits | None = None) -> None:
+    def __init__(self, cache_dir: Path | str, threads: int = 1, limits: ImageLimits | None = None) -> None:
         """Loads in about a second; the first time in a cache folder it exports and derives, which takes a minute.
 
         Raises MissingExtra, and ModelUnavailable where the folder cannot be written.
         """
         revision = _revision()
-        folder = cache_dir / "starter" / revision
+        folder = Path(cache_dir) / "starter" / revision
         self._images = ImageTower(cached(folder, "efficientnet-lite2.onnx", export_image_tower), threads)
         self._english = EnglishTower(cached(folder, "minilm.onnx", export_english_tower), threads)
         self._multilingual = MultilingualTower(threads)
