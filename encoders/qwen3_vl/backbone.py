@@ -71,7 +71,7 @@ class Backbone:
         self, model: Any, options: BackboneOptions, image_format: ImageFormat, pad_id: int, lm_head: Any = None
     ) -> None:
         self.model = model
-        self.lm_head = lm_head
+        self._lm_head = lm_head
         self.options = options
         self.image_format = image_format
         self._pad_id = pad_id
@@ -80,6 +80,12 @@ class Backbone:
     @property
     def hidden_size(self) -> int:
         return int(self.model.config.text_config.hidden_size)
+
+    def take_head(self) -> Any:
+        """The language-model head's weight `(vocabulary, hidden)`, which is then let go. Only where it was loaded."""
+        weight = self._lm_head.weight
+        self._lm_head = None
+        return weight
 
     def pooled(self, batch: Sequence[ChatInput], pooling: Pooling) -> NDArray[np.float32]:
         """`(n, hidden)` float32: for each row the last attended token's state, or the mean over the attended tokens.
@@ -165,7 +171,7 @@ class Backbone:
 
 
 def load_backbone(checkpoint: Checkpoint, options: BackboneOptions, pad_id: int, head: bool = False) -> Backbone:
-    """The checkpoint's base model, ready to run. With `head` its language-model head stays on as `lm_head`.
+    """The checkpoint's base model, ready to run. With `head` its language-model head is there to take.
 
     Raises ModelUnavailable when weights are missing: transformers would fill them with random numbers.
     """
