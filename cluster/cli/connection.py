@@ -1,0 +1,35 @@
+"""Finding the server: `--url`, then CROSSRAY_URL, then the state file that `crossray up` wrote, then the default."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cluster.client import Client
+
+UrlOption = Annotated[
+    str | None,
+    typer.Option(help="The server's address. Without it CROSSRAY_URL, or the one that `crossray up` started."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for machines.")]
+
+
+def connect(url: str | None, *, patient: bool = False, connections: int = 32) -> Client:
+    """A client of the server. A patient one waits out overload and restarts, for long work."""
+    from cluster.client import PATIENT, Client
+
+    return Client(url or running_url(), retry=PATIENT if patient else None, connections=connections)
+
+
+def running_url() -> str:
+    """Where the last `crossray up` with these settings serves, or would serve."""
+    from cluster.runfile import read_runfile
+    from cluster.settings import load_settings
+
+    settings = load_settings()
+    if settings.url is not None:
+        return settings.url
+    run = read_runfile(settings.data_dir)
+    return run.url if run is not None else f"http://{settings.http.host}:{settings.http.port}"

@@ -1,0 +1,121 @@
+"""`crossray eval`: how good an encoder's retrieval is on captioned photos, without a cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cluster.cli.connection import JsonOption
+from cluster.cli.output import progress, remark, results, write_json
+
+if TYPE_CHECKING:
+    from cluster.evaluation.captions import CaptionedImage
+    from cluster.evaluation.run import Evaluation, Task
+    from encoders.base import Encoder
+
+HELP = """Measure retrieval on a folder of captioned photos: recall at 1, 5, 10 and median rank, beside chance.
+
+The folder holds `captions.jsonl`, one photo a line: {"image": "images/x.jpg", "en": ["…"], "zh": ["…"]}. Runs in this
+process: no cluster, nothing stored.
+
+Per language, each caption searches the photos, and each photo the captions; per pair of languages, each caption
+searches the other language's captions and is right when it finds one of the same photo.
+
+**Examples**
+
+    crossray eval photos/
+    crossray eval photos/ --encoder starter --limit 100 --html report.html
+    crossray eval photos/ --json | jq .en.text_to_image.r10"""
+
+
+def register(app: typer.Typer) -> None:
+    app.command("eval", help=HELP, rich_help_panel="Quality and data")(evaluate)
+
+
+def evaluate(
+    folder: Annotated[Path, typer.Argument(help="The folder.", exists=True, file_okay=False, show_default=False)],
+    encoder: Annotated[
+        str | None, typer.Option(help="An encoder of `crossray model list`. Without it, the profile's.")
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="`key=value`, passed to the encoder; may be repeated.", show_default=False)
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first photos.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, max=4096, help="Inputs in a batch.")] = 16,
+    html: Annotated[Path | None, typer.Option(help="Also write a report with plots and pictures, one file.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    from cluster.evaluation.captions import load_captions
+
+    images = load_captions(folder, limit)
+    model = _load(encoder, option or [])
+    try:
+        evaluation = _run(model, images, batch_size)
+    finally:
+        model.close()
+    if html is not None:
+        _write_report(evaluation, html)
+    if as_json:
+        write_json(evaluation.to_json())
+    else:
+        _show(evaluation)
+
+
+def _load(name: str | None, options: list[str]) -> Encoder:
+    from cluster.settings import load_settings
+    from cluster.terms import parse_tags
+    from encoders.registry import load_encoder
+
+    settings = load_settings()
+    flags, given = parse_tags(options)
+    if flags:
+        raise typer.BadParameter(f"{flags[0]!r} is not key=value", param_hint="--option")
+    chosen = name or settings.encoder.name
+    kept: dict[str, Any] = settings.encoder.options if chosen == settings.encoder.name else {}
+    cached: dict[str, Any] = {"cache_dir": settings.cache_dir} if chosen == "starter" else {}
+    return load_encoder(chosen, **cached | kept | given)
+
+
+def _run(encoder: Encoder, images: list[CaptionedImage], batch_size: int) -> Evaluation:
+    from cluster.evaluation.run import evaluate as run
+
+    inputs = len(images) + sum(len(texts) for image in images for texts in image.captions.values())
+    with progress("Encoding", inputs) as advance:
+        return run(encoder, images, batch_size=batch_size, advance=lambda _name, count: advance(count))
+
+
+def _write_report(evaluation: Evaluation, path: Path) -> None:
+    from cluster.evaluation.report import render_report
+    from cluster.files import write_text
+
+    write_text(path, render_report(evaluation))
+    remark(f"report: {path}")
+
+
+def _show(evaluation: Evaluation) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    for column in ("R@1 %", "R@5 %", "R@10 %", "median rank", "queries", "documents"):
+        table.add_column(column, justify="right")
+    for task in evaluation.tasks:
+        table.add_row(f"{task.scope} {task.name}", *_figures(task))
+        table.add_row("  by chance", *_percents(task.chance), style="dim")
+    console = results()
+    console.print(table)
+    info, counts = evaluation.info, evaluation.to_json()
+    console.print(
+        f"{info.name} ({info.contract.fingerprint}), {len(evaluation.images)} photos in {evaluation.seconds:.1f} s: "
+        f"{counts['images_per_second']} photos/s, {counts['texts_per_second']} texts/s"
+    )
+
+
+def _figures(task: Task) -> tuple[str, ...]:
+    return (*_percents(task.metrics), str(task.queries), str(task.documents))
+
+
+def _percents(metrics: Any) -> tuple[str, ...]:
+    return (*(f"{100 * value:.1f}" for value in (metrics.r1, metrics.r5, metrics.r10)), f"{metrics.median_rank:g}")

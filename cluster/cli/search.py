@@ -1,0 +1,143 @@
+"""`crossray search`: ranked answers to a text, an image or a stored item."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from cluster.cli.connection import JsonOption, UrlOption, connect
+from cluster.cli.output import remark, results, write_json
+from cluster.errors import ClusterError
+
+if TYPE_CHECKING:
+    from cluster.client import Client
+    from deployments.schemas import HitAnswer, SearchAnswer
+
+HELP = """Search what was indexed: by words in any language the encoder knows, by a photo, or by a stored item.
+
+A text and an image together are one query made of both.
+
+**Examples**
+
+    crossray search "a dog running on a beach"
+    crossray search 海边的狗 --target image --top-k 20
+    crossray search --image photo.jpg --html alike.html
+    crossray search --id 3f2a… --target text
+    crossray search "a red boat" --filter 'year>=2020, place=Oslo, tags=holiday'
+    crossray search "a red boat" --filter '{"or": [{"field": "year", "op": "lt", "value": 2000}, …]}'"""
+
+
+def register(app: typer.Typer) -> None:
+    app.command(help=HELP, rich_help_panel="Search")(search)
+
+
+def search(
+    text: Annotated[str | None, typer.Argument(help="What to look for.", show_default=False)] = None,
+    image: Annotated[
+        Path | None, typer.Option(help="Look for what is like this file.", exists=True, dir_okay=False, readable=True)
+    ] = None,
+    id: Annotated[str | None, typer.Option("--id", help="Look for neighbours of this stored item.")] = None,
+    target: Annotated[
+        Literal["image", "text", "any"], typer.Option(help="What to find: items with an image, with a text, or any.")
+    ] = "any",
+    top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, max=1000, help="How many answers.")] = 10,
+    filter: Annotated[
+        str | None,
+        typer.Option(
+            help="Terms joined by commas (`k=v`, `!=`, `<`, `<=`, `>`, `>=`; all must hold; `tags=name`), or JSON."
+        ),
+    ] = None,
+    min_score: Annotated[float | None, typer.Option(min=-1, max=1, help="Leave out answers below this cosine.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write a contact sheet, one self-contained file.")] = None,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    if (id is not None) == (text is not None or image is not None):
+        raise typer.BadParameter("give a text, --image FILE (or both), or --id ID")
+    from cluster.terms import parse_filter_text
+
+    fields: dict[str, Any] = {"target": target, "top_k": top_k}
+    if text is not None:
+        fields["text"] = text
+    if id is not None:
+        fields["id"] = id
+    if filter is not None:
+        fields["filter"] = parse_filter_text(filter)
+    if min_score is not None:
+        fields["min_score"] = min_score
+    with connect(url) as client:
+        picture = image.read_bytes() if image is not None else None
+        answer = _ask(client, fields, picture)
+        if html is not None:
+            _write_sheet(client, answer, html, _title(text, image, id), picture)
+            remark(f"contact sheet: {html}")
+    if as_json:
+        write_json(answer.model_dump(mode="json"))
+    else:
+        _show(answer)
+
+
+def _ask(client: Client, fields: dict[str, Any], picture: bytes | None) -> SearchAnswer:
+    if picture is None:
+        return client.search(fields)
+    form = {key: value if isinstance(value, str) else json.dumps(value) for key, value in fields.items()}
+    return client.search_by_image(picture, form)
+
+
+def _title(text: str | None, image: Path | None, id: str | None) -> str:
+    parts = [text, image.name if image is not None else None, f"like {id}" if id is not None else None]
+    return " + ".join(part for part in parts if part is not None)
+
+
+def _show(answer: SearchAnswer) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    if not answer.hits:
+        remark("nothing was found; crossray status says how much is indexed")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("#", justify="right")
+    table.add_column("score", justify="right")
+    table.add_column("kind")
+    table.add_column("found", overflow="fold")
+    table.add_column("id", no_wrap=True)
+    for rank, hit in enumerate(answer.hits, 1):
+        table.add_row(str(rank), f"{hit.score:.3f}", hit.kind, Text(_label(hit)), hit.id)
+    console = results()
+    if answer.hits:
+        console.print(table)
+    stages = "  ".join(f"{name} {ms:.1f}" for name, ms in answer.timings_ms.items())
+    remark(f"{answer.model}, ms: {stages}")
+
+
+def _label(hit: HitAnswer) -> str:
+    text = " ".join((hit.text or "").split())
+    short = text if len(text) <= 100 else f"{text[:99]}…"
+    return "  ".join(part for part in (short, f"({hit.source})" if text and hit.source else hit.source) if part)
+
+
+def _write_sheet(client: Client, answer: SearchAnswer, path: Path, title: str, picture: bytes | None) -> None:
+    from cluster.contact_sheet import SheetSection, data_uri, render_sheet, sheet_hits
+    from cluster.files import write_text
+
+    section = SheetSection(
+        title=title,
+        hits=sheet_hits(client, answer),
+        query_image=data_uri(picture, _mime(picture)) if picture is not None else None,
+        note=f"{len(answer.hits)} answers, target {answer.target}",
+        timings_ms=answer.timings_ms,
+    )
+    intro = f"Encoder {answer.model}, vector contract {answer.fingerprint}"
+    write_text(path, render_sheet("Crossray search", intro, [section]))
+
+
+def _mime(picture: bytes) -> str:
+    from encoders.images import sniff
+
+    mime = sniff(picture)
+    if mime is None:
+        raise ClusterError("the query is not an image of a kind that is taken")
+    return mime

@@ -1,0 +1,49 @@
+"""What can go wrong in a command.
+
+ClusterError             shown as one line that says what to do next; exit code 1
+├── ServerUnreachable    nothing answers at the address
+├── ApiError             the server answered with an error
+├── BadDataset           a folder for `crossray eval` is not what it should be
+└── BadExport            a Parquet file that cannot be imported here
+"""
+
+from __future__ import annotations
+
+
+class ClusterError(Exception):
+    """Base of everything this package raises on purpose. Its text is one line for a person."""
+
+
+class ServerUnreachable(ClusterError):
+    """Nothing answers at `url`."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(url, reason)
+        self.url = url
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"no Crossray answers at {self.url} ({self.reason}): start one with  crossray up --detach"
+
+
+class ApiError(ClusterError):
+    """The server's own error answer: `code` is stable for machines, `param` names the field at fault."""
+
+    def __init__(self, status: int, code: str, message: str, param: str | None = None) -> None:
+        super().__init__(status, code, message, param)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.param = param
+
+    def __str__(self) -> str:
+        field = f" (field {self.param})" if self.param else ""
+        return f"{self.message}{field} [{self.status} {self.code}]"
+
+
+class BadDataset(ClusterError):
+    """A folder or a captions.jsonl that cannot be evaluated; the text names the file and the line."""
+
+
+class BadExport(ClusterError):
+    """A Parquet file that is not an export, or whose vectors do not belong into this server's space."""

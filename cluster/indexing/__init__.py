@@ -1,0 +1,1 @@
+"""Indexing files into a running server: find them, skip what it has, upload the rest."""

@@ -1,0 +1,225 @@
+"""A collection to a Parquet file and back, over HTTP: items, vectors, media, and the contract that made the vectors.
+
+One row an item: id, kind, text, source, tags, metadata (JSON), created_at, vector (fixed-size list of float32), image
+(the stored file's bytes). The file's schema metadata holds `crossray.contract` (canonical JSON),
+`crossray.fingerprint`, `crossray.version` and `crossray.media`. Both directions work a batch at a time, so memory
+does not grow with the collection.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cluster.client import Client
+from cluster.errors import BadExport, ClusterError
+from cluster.files import replacing
+from cluster.indexing.upload import Failure
+from deployments.schemas import ErrorAnswer, ItemAnswer, ItemPage, ModelAnswer
+from encoders.contract import VectorContract
+from encoders.errors import ContractMismatch
+
+Row: TypeAlias = dict[str, Any]
+Advance: TypeAlias = Callable[[int], None]
+
+FORMAT_VERSION = "1"
+ROWS = 64
+"""Rows in a row group and in an import's batch: bounds memory where each row carries a photo."""
+MAX_BATCH_BYTES = 8 << 20
+"""Image bytes in one request of an import; base64 adds a third."""
+FETCHES = 8
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What an import did; `skipped` ids were there already."""
+
+    imported: int = 0
+    skipped: int = 0
+    failed: list[Failure] = field(default_factory=list)
+
+
+def export_items(client: Client, path: Path, *, media: bool = True, advance: Advance = lambda _: None) -> int:
+    """Write every item to `path`, which appears whole or not at all. Returns how many there were.
+
+    Items written while the export runs may be in it or not. Raises ClusterError when the space changes meanwhile.
+    """
+    model = client.model()
+    schema = _schema(model, media)
+    written = 0
+    with (
+        replacing(path) as temporary,
+        ThreadPoolExecutor(FETCHES) as pool,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
+        for page in client.pages(limit=ROWS, vectors=True):
+            _require_same_space(page, model)
+            images = pool.map(lambda item: _image(client, item, media), page.items)
+            rows = [_row(item, image) for item, image in zip(page.items, images, strict=True)]
+            if rows:
+                writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+            written += len(rows)
+            advance(len(rows))
+    return written
+
+
+def count_rows(path: Path) -> int:
+    """How many items an export holds. Raises BadExport."""
+    return int(_open(path).metadata.num_rows)
+
+
+def import_items(
+    client: Client, path: Path, *, reembed: bool = False, advance: Advance = lambda _: None
+) -> ImportReport:
+    """Store every item of an export whose id is not there yet, so that a run that was cut off is simply run again.
+
+    Vectors are stored as they are, where their contract is the server's; with `reembed` they are left behind and the
+    server encodes anew. Raises BadExport for another contract, or a file that is no export.
+    """
+    file = _open(path)
+    fingerprint = None if reembed else _require_contract(file, client.model())
+    report = ImportReport()
+    for batch in file.iter_batches(batch_size=ROWS):
+        rows: list[Row] = batch.to_pylist()
+        existing = set(client.lookup([row["id"] for row in rows]).existing)
+        fresh = [row for row in rows if row["id"] not in existing]
+        report.skipped += len(existing)
+        advance(len(existing))
+        for group in _groups(fresh):
+            _store(client, group, fingerprint, report)
+            advance(len(group))
+    return report
+
+
+def _schema(model: ModelAnswer, media: bool) -> Any:
+    contract = VectorContract(**model.contract)  # type: ignore[arg-type]
+    labels = {
+        "crossray.version": FORMAT_VERSION,
+        "crossray.contract": contract.to_json(),
+        "crossray.fingerprint": model.fingerprint,
+        "crossray.media": json.dumps(media),
+    }
+    fields = [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("text", pa.string()),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("tags", pa.list_(pa.string()), nullable=False),
+        pa.field("metadata", pa.string(), nullable=False),
+        pa.field("created_at", pa.float64(), nullable=False),
+        pa.field("vector", pa.list_(pa.float32(), contract.dim), nullable=False),
+        pa.field("image", pa.binary()),
+    ]
+    return pa.schema(fields, metadata=labels)
+
+
+def _require_same_space(page: ItemPage, model: ModelAnswer) -> None:
+    if page.fingerprint != model.fingerprint:
+        raise ClusterError(f"the collection went from {model.fingerprint} to {page.fingerprint}: export it again")
+
+
+def _image(client: Client, item: ItemAnswer, media: bool) -> bytes | None:
+    return client.image(item.id).content if media and item.image_url is not None else None
+
+
+def _row(item: ItemAnswer, image: bytes | None) -> Row:
+    return {
+        "id": item.id,
+        "kind": item.kind,
+        "text": item.text,
+        "source": item.source,
+        "tags": item.tags,
+        "metadata": json.dumps(item.metadata, ensure_ascii=False, sort_keys=True),
+        "created_at": item.created_at,
+        "vector": item.vector,
+        "image": image,
+    }
+
+
+def _open(path: Path) -> Any:
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise BadExport(f"{path} is not a Parquet file that can be read: {error}") from error
+    labels = _labels(file)
+    if labels.get("crossray.version") != FORMAT_VERSION:
+        found = labels.get("crossray.version", "none")
+        raise BadExport(f"{path} is not a Crossray export of format {FORMAT_VERSION} (found {found})")
+    return file
+
+
+def _labels(file: Any) -> Mapping[str, str]:
+    return {key.decode(): value.decode() for key, value in (file.schema_arrow.metadata or {}).items()}
+
+
+def _require_contract(file: Any, model: ModelAnswer) -> str:
+    """The fingerprint that both sides share."""
+    labels = _labels(file)
+    if labels["crossray.fingerprint"] == model.fingerprint:
+        return model.fingerprint
+    try:
+        VectorContract(**model.contract).require(VectorContract.from_json(labels["crossray.contract"]))  # type: ignore[arg-type]
+        reason = f"fingerprint {labels['crossray.fingerprint']}, the server's is {model.fingerprint}"
+    except ContractMismatch as error:
+        reason = str(error)
+    raise BadExport(f"these vectors do not belong into the server's space: {reason}. Use --reembed to encode anew")
+
+
+def _groups(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Consecutive rows with at most MAX_BATCH_BYTES of images together, one row at the least."""
+    group: list[Row] = []
+    size = 0
+    for row in rows:
+        weight = len(row["image"] or b"")
+        if group and size + weight > MAX_BATCH_BYTES:
+            yield group
+            group, size = [], 0
+        group.append(row)
+        size += weight
+    if group:
+        yield group
+
+
+def _store(client: Client, rows: Sequence[Row], fingerprint: str | None, report: ImportReport) -> None:
+    complete = [row for row in rows if row["text"] is not None or row["image"] is not None]
+    report.failed.extend(
+        Failure(row["id"], "has no image bytes: the export was made with --no-media")
+        for row in rows
+        if row["text"] is None and row["image"] is None
+    )
+    if not complete:
+        return
+    results = client.store_batch([_item(row, fingerprint) for row in complete])
+    for row, result in zip(complete, results, strict=True):
+        if isinstance(result, ErrorAnswer):
+            report.failed.append(Failure(row["id"], result.error.message))
+        elif result.created:
+            report.imported += 1
+        else:
+            report.skipped += 1
+
+
+def _item(row: Row, fingerprint: str | None) -> dict[str, Any]:
+    """The row as `POST /v1/items` takes it."""
+    item: dict[str, Any] = {
+        "id": row["id"],
+        "source": row["source"],
+        "tags": row["tags"],
+        "metadata": json.loads(row["metadata"]),
+        "created_at": row["created_at"],
+    }
+    if row["text"] is not None:
+        item["text"] = row["text"]
+    if row["image"] is not None:
+        item["image"] = base64.b64encode(row["image"]).decode("ascii")
+    if fingerprint is not None:
+        item |= {"vector": row["vector"], "fingerprint": fingerprint}
+    return item
