@@ -15,6 +15,7 @@ Owners = NDArray[np.int64]
 """For each row the photo that it belongs to."""
 BLOCK = 1024
 CUTOFFS = (1, 5, 10)
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +75,11 @@ def chance(query_owner: Owners, document_owner: Owners) -> RankMetrics:
     low, high = 1, documents
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if expected(middle) >= 0.5 else (middle + 1, high)
+        low, high = (low, middle) if expected(middle) >= 0.5 - ROUNDING else (middle + 1, high)
     r1, r5, r10 = (expected(k) for k in CUTOFFS)
     return RankMetrics(r1, r5, r10, float(low))
 
 
 def _hit_probability(documents: int, right: int, k: int) -> float:
-    """That one of `right` documents is among the first `k` of a random order: 1 − C(N − m, k) / C(N, k)."""
-    if k > documents - right:
-        return 1.0
-    wrong = documents - right
-    log_miss = (
-        math.lgamma(wrong + 1)
-        - math.lgamma(wrong - k + 1)
-        + math.lgamma(documents - k + 1)
-        - math.lgamma(documents + 1)
-    )
-    return 1.0 - math.exp(log_miss)
+    """That one of `right` documents is among the first `k` of a random order: 1 − C(N − k, m) / C(N, m)."""
+    return 1.0 - math.prod(max(documents - k - i, 0) / (documents - i) for i in range(right))
