@@ -142,9 +142,9 @@ def _open(data: bytes, limits: ImageLimits) -> tuple[ImageFile, str]:
             f"this is not an image of a kind that is taken: {kinds}", code="image_unsupported", param="image"
         )
     try:
-        if mime == "image/webp":
-            # libwebp allocates the whole canvas when its decoder is made, before Pillow knows the size.
-            _require_size(_webp_size(data), limits)
+        declared = _declared_size(data, mime)
+        if declared is not None:
+            _require_size(declared, limits)
         module, name = _DECODERS[mime]
         image: ImageFile = getattr(import_module(module), name)(io.BytesIO(data))
     except InputError:
@@ -165,8 +165,17 @@ def _require_size(size: tuple[int, int], limits: ImageLimits) -> None:
         raise InputError(message, code="image_too_many_pixels", param="image")
 
 
-def _webp_size(data: bytes) -> tuple[int, int]:
-    """Canvas width and height from the first chunk: RFC 9649, section 2."""
+def _declared_size(data: bytes, mime: str) -> tuple[int, int] | None:
+    """Width and height where they must be known before Pillow's reader is made; None for the other kinds.
+
+    libwebp allocates the canvas when its decoder is made (sizes: RFC 9649, section 2), and Pillow calls a PNG without
+    pixels no PNG (its size: the first chunk, IHDR).
+    """
+    if mime == "image/png":
+        width, height = struct.unpack_from(">II", data, 16)
+        return (width, height)
+    if mime != "image/webp":
+        return None
     kind = data[12:16]
     if kind == b"VP8X":
         return (int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1)
