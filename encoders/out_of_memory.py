@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.errors import OutOfMemory
-from encoders.precision import import_torch
+from encoders.extras import require
 
 
 class HalvingForward:
@@ -40,7 +40,7 @@ class HalvingForward:
         return results
 
     def _run(self, batch: Sequence[Any], start: int, results: NDArray[np.float32], failed: list[int]) -> None:
-        torch = import_torch()
+        torch = require("torch", "qwen")
         try:
             results[start : start + len(batch)] = self._forward(batch)
             return

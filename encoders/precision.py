@@ -8,10 +8,10 @@ embedding spaces.
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any, Final, Literal, TypeAlias, get_args
 
-from encoders.errors import MissingExtra, ModelUnavailable
+from encoders.errors import ModelUnavailable
+from encoders.extras import require
 
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16", "int8", "nf4"]
 PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
@@ -19,7 +19,7 @@ PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 
 def pick_device(device: str) -> str:
     """`auto` becomes `cuda` where there is one, else `cpu`. Raises ModelUnavailable for a CUDA that is not there."""
-    torch = import_torch()
+    torch = require("torch", "qwen")
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
@@ -32,7 +32,7 @@ def pick_precision(precision: str, device: str) -> Precision:
     if precision == "auto":
         if not device.startswith("cuda"):
             return "fp32"
-        return "bf16" if import_torch().cuda.is_bf16_supported() else "fp16"
+        return "bf16" if require("torch", "qwen").cuda.is_bf16_supported() else "fp16"
     for known in PRECISIONS:
         if precision == known:
             return known
@@ -41,7 +41,7 @@ def pick_precision(precision: str, device: str) -> Precision:
 
 def compute_dtype(precision: Precision, device: str) -> Any:
     """The torch dtype of activations. Quantised weights compute in bf16 on CUDA, and in fp32 on the CPU."""
-    torch = import_torch()
+    torch = require("torch", "qwen")
     plain = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     if precision in plain:
         return plain[precision]
@@ -56,10 +56,9 @@ def weight_options(precision: Precision, device: str, keep: tuple[str, ...] = ()
     dtype = compute_dtype(precision, device)
     if precision not in ("int8", "nf4"):
         return {"dtype": dtype}
-    for package in ("bitsandbytes", "accelerate"):
-        if importlib.util.find_spec(package) is None:
-            raise MissingExtra(package, "qwen")
-    import transformers
+    require("bitsandbytes", "qwen")
+    require("accelerate", "qwen")
+    transformers = require("transformers", "qwen")
 
     quantisation: dict[str, Any] = {"load_in_8bit": True}
     if precision == "nf4":
@@ -75,18 +74,3 @@ def weight_options(precision: Precision, device: str, keep: tuple[str, ...] = ()
         "quantization_config": config(llm_int8_skip_modules=list(keep) or None, **quantisation),
         "device_map": {"": device},
     }
-
-
-def import_torch() -> Any:
-    """The torch module. Raises MissingExtra when it is not installed."""
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingExtra("torch", "qwen") from error
-    return torch
-
-
-def require_transformers() -> None:
-    """Raises MissingExtra when transformers is not installed."""
-    if importlib.util.find_spec("transformers") is None:
-        raise MissingExtra("transformers", "qwen")

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from encoders.checkpoints import Checkpoint
 from encoders.errors import EncoderError, MissingExtra, ModelUnavailable
-from encoders.precision import Precision, compute_dtype, import_torch, require_transformers, weight_options
+from encoders.extras import require
+from encoders.precision import Precision, compute_dtype, weight_options
 from encoders.qwen3_vl.family import Pooling
 from encoders.qwen3_vl.preparer import ChatInput
 
@@ -92,7 +93,7 @@ class Backbone:
 
         Raises EncoderError when a state is not finite, which half precision can bring about.
         """
-        torch = import_torch()
+        torch = require("torch", "qwen")
         with torch.inference_mode():
             states, mask = self._states(batch)
             if pooling == "mean":
@@ -110,13 +111,13 @@ class Backbone:
 
     def _last(self, mask: Any) -> Any:
         """Column of each row's last attended token, whichever side the padding is on."""
-        torch = import_torch()
+        torch = require("torch", "qwen")
         columns = torch.arange(mask.shape[1], device=mask.device)
         return (columns * mask).argmax(dim=1)
 
     def _states(self, batch: Sequence[ChatInput]) -> tuple[Any, Any]:
         """Last hidden states after the final norm `(n, length, hidden)`, and the attention mask `(n, length)`."""
-        torch = import_torch()
+        torch = require("torch", "qwen")
         device = self.options.device
         ids, positions, mask = _collate(batch, self._pad_id, self.options.padding_side)
         attended = torch.from_numpy(mask).to(device)
@@ -140,7 +141,7 @@ class Backbone:
 
         from encoders.qwen3_vl import vision
 
-        torch = import_torch()
+        torch = require("torch", "qwen")
         pictures = [picture for item in batch for picture in item.images]
         if not pictures:
             return {}
@@ -175,8 +176,7 @@ def load_backbone(checkpoint: Checkpoint, options: BackboneOptions, pad_id: int,
 
     Raises ModelUnavailable when weights are missing: transformers would fill them with random numbers.
     """
-    require_transformers()
-    import transformers
+    transformers = require("transformers", "qwen")
 
     from encoders.qwen3_vl.vision import speed_up_vision
 
@@ -215,7 +215,7 @@ def pick_attention(attention: str, device: str, precision: Precision) -> str:
 
     Raises MissingExtra or ModelUnavailable when FlashAttention-2 is asked for and cannot be had.
     """
-    torch = import_torch()
+    torch = require("torch", "qwen")
     installed = importlib.util.find_spec("flash_attn") is not None
     half = compute_dtype(precision, device) in (torch.bfloat16, torch.float16)
     fits = device.startswith("cuda") and half

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.checkpoints import Checkpoint
-from encoders.errors import MissingExtra, ModelUnavailable
+from encoders.errors import ModelUnavailable
+from encoders.extras import require
 
 Message: TypeAlias = dict[str, Any]
 
@@ -57,14 +58,10 @@ class ChatTokenizer:
     @classmethod
     def load(cls, checkpoint: Checkpoint) -> ChatTokenizer:
         """Raises ModelUnavailable when the checkpoint has no tokenizer.json, or a template that forces thinking."""
-        try:
-            from tokenizers import Tokenizer
-        except ImportError as error:
-            raise MissingExtra("tokenizers", "qwen") from error
         path = checkpoint.folder / "tokenizer.json"
         if not path.is_file():
             raise ModelUnavailable(f"{checkpoint.folder} has no tokenizer.json")
-        tokenizer = Tokenizer.from_file(str(path))
+        tokenizer = require("tokenizers", "qwen").Tokenizer.from_file(str(path))
         tokenizer.no_padding()
         tokenizer.no_truncation()
         chat = cls(tokenizer, _read_template(checkpoint))
@@ -154,17 +151,14 @@ def _read_template(checkpoint: Checkpoint) -> str:
 
 @lru_cache(maxsize=8)
 def _compile(template: str) -> Any:
-    try:
-        from jinja2.exceptions import TemplateError
-        from jinja2.sandbox import ImmutableSandboxedEnvironment
-    except ImportError as error:
-        raise MissingExtra("jinja2", "qwen") from error
+    jinja2 = require("jinja2", "qwen")
+    sandbox = require("jinja2.sandbox", "qwen")
 
     def raise_exception(message: str) -> None:
-        raise TemplateError(message)
+        raise jinja2.TemplateError(message)
 
     # The whitespace rules under which checkpoints' templates are written.
-    environment = ImmutableSandboxedEnvironment(
+    environment = sandbox.ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
     )
     environment.globals["raise_exception"] = raise_exception
