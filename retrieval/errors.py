@@ -1,13 +1,15 @@
 """What can go wrong in an index.
 
-    RetrievalError
-    ├── InvalidRecord      a vector or a field that may not be stored: names which record and which field
-    ├── InvalidQuery       a query vector or top_k that cannot be searched
-    ├── InvalidFilter      a filter that does not parse; `path` says where in the tree
-    ├── SpaceMismatch      the index was built under another vector contract
-    ├── IndexLocked        another process owns the file
-    ├── IndexUnavailable   the store does not answer: try again later
-    └── StorageFull        the disk took no more; nothing was written
+RetrievalError
+├── InvalidRecord      a vector or a field that may not be stored: names which record and which field
+├── InvalidQuery       a query vector or top_k that cannot be searched
+├── InvalidFilter      a filter that does not parse; `path` says where in the tree
+├── SpaceMismatch      the index was built under another vector contract
+├── IndexLocked        another process owns the file
+├── IndexUnavailable   the store does not answer: try again later
+├── StorageFull        the disk took no more; nothing was written
+├── IncompatibleIndex  the store was written by something else, or by a newer version
+└── MissingExtra       a package of an optional extra is not installed; the message says which
 """
 
 from __future__ import annotations
@@ -69,3 +71,19 @@ class IndexUnavailable(RetrievalError):
 
 class StorageFull(RetrievalError):
     """The disk took no more; nothing was written."""
+
+
+class IncompatibleIndex(RetrievalError):
+    """The store was written by something else, or by a newer version."""
+
+
+class MissingExtra(RetrievalError, ImportError):
+    """A package that an optional extra brings is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(package, extra)
+        self.package = package
+        self.extra = extra
+
+    def __str__(self) -> str:
+        return f"the package {self.package!r} is not installed: run  pip install 'crossray[{self.extra}]'"

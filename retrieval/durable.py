@@ -1,0 +1,75 @@
+"""Writing files so that they survive a power cut: a file is whole or absent, and its name is on disk with it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from retrieval.errors import IndexLocked
+
+
+def make_folder(folder: Path) -> None:
+    """Creates a folder and its parents; each new name is on disk when this returns."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flushes a folder's list of names."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write that takes the place of `path` at the end: others see the old content or the new, never a part.
+
+    Nothing is left behind where the writing fails.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+class OwnerLock:
+    """Says that this process owns a path. The kernel lets go of it when the process ends, however it ends."""
+
+    def __init__(self, lock_path: Path, owned: Path) -> None:
+        """Raises IndexLocked naming the process that has it."""
+        self._handle = os.open(lock_path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.read(self._handle, 32).decode(errors="replace").strip() or "unknown"
+            os.close(self._handle)
+            raise IndexLocked(
+                f"{owned} is in use by process {holder}: stop that process (crossray down), or give another path"
+            ) from None
+        os.truncate(self._handle, 0)
+        os.pwrite(self._handle, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Lets go. Calling it twice is fine."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1

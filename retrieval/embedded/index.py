@@ -1,0 +1,256 @@
+"""`VectorIndex` on one folder of one machine, owned by one process.
+
+    index.sqlite      the record of truth: ids, payloads, vectors, the vector contract
+    snapshot.npz      a copy of what is in memory, for a fast start; may be deleted
+    LOCK              held by the owner
+
+A write is in SQLite, flushed to disk, before it is searchable and before the call returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from retrieval.base import Hit, IndexHealth, Payload, Query, Record, Vector
+from retrieval.durable import OwnerLock, make_folder
+from retrieval.embedded.snapshot import Snapshot, load_snapshot, save_snapshot
+from retrieval.embedded.store import Change, Store
+from retrieval.embedded.structure import Found, Structure
+from retrieval.embedded.writer import GroupWriter, Write
+from retrieval.errors import IndexUnavailable
+from retrieval.filters import Filter
+from retrieval.validation import check_query, check_records
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+FLAT_LIMIT = 20_000
+EXACT_LIMIT = 50_000
+SNAPSHOT_ROWS = 2_000
+"""Below this, reading SQLite is as fast as reading a snapshot."""
+LOAD_ROWS = 4_096
+INLINE_FLOATS = 4_000_000
+"""A search that compares fewer floats than this costs about as much as handing it to a thread."""
+THREADS = 2
+
+
+class EmbeddedIndex:
+    def __init__(
+        self,
+        folder: Path,
+        dim: int,
+        contract_json: str,
+        flat_limit: int = FLAT_LIMIT,
+        exact_limit: int = EXACT_LIMIT,
+    ) -> None:
+        """Opens or creates the index in `folder`. Blocks while it loads.
+
+        Raises IndexLocked, SpaceMismatch, IncompatibleIndex, StorageFull, IndexUnavailable.
+        """
+        make_folder(folder)
+        self._folder = folder
+        self._dim = dim
+        self._lock = OwnerLock(folder / "LOCK", owned=folder)
+        try:
+            self._store = Store(folder / "index.sqlite", contract_json, dim)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._structure = Structure(self._store, dim, flat_limit, exact_limit)
+        try:
+            self._load()
+        except BaseException:
+            self._store.close()
+            self._lock.release()
+            raise
+        self._last_seq = self._store.last_seq()
+        self._stopping = threading.Event()
+        self._closing = threading.Lock()
+        self._closed = False
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="index-search")
+        self._background = ThreadPoolExecutor(1, thread_name_prefix="index-build")
+        self._build: Future[None] | None = None
+        self._writer = GroupWriter(self._commit)
+        self._build_if_due()
+
+    @property
+    def dim(self) -> int:
+        return self._dim
+
+    async def upsert(self, records: Sequence[Record]) -> None:
+        vectors = check_records(records, self._dim)
+        puts = {r.id: Record(r.id, vector, r.payload) for r, vector in zip(records, vectors, strict=True)}
+        if puts:
+            await self._writer.submit(Write(puts=puts))
+
+    async def delete(self, ids: Sequence[str]) -> int:
+        drops = list(dict.fromkeys(ids))
+        return await self._writer.submit(Write(drops=drops)) if drops else 0
+
+    async def get(self, ids: Sequence[str]) -> list[Record | None]:
+        found = await self._in_thread(lambda: self._store.records(list(dict.fromkeys(ids))))
+        return [found.get(id) for id in ids]
+
+    async def scan(self, after: str = "", limit: int = 1000) -> list[Record]:
+        return await self._in_thread(lambda: self._store.scan(after, limit))
+
+    async def count(self, filter: Filter | None = None) -> int:
+        if filter is None:
+            self._require_open()
+            return self._structure.rows.count
+        return await self._in_thread(lambda: self._structure.count(filter))
+
+    async def search(self, queries: Sequence[Query]) -> list[list[Hit]]:
+        vectors = [check_query(query, self._dim) for query in queries]
+        floats = len(queries) * self._structure.comparisons() * self._dim
+        if floats <= INLINE_FLOATS and all(query.filter is None for query in queries):
+            self._require_open()
+            return self._search(queries, vectors)
+        return await self._in_thread(lambda: self._search(queries, vectors))
+
+    def _search(self, queries: Sequence[Query], vectors: Sequence[Vector]) -> list[list[Hit]]:
+        answers = self._hits(queries, vectors)
+        if answers is None:
+            # A write came between the search and the reading of payloads. Once, hold writes back.
+            with self._structure.committing:
+                answers = self._hits(queries, vectors)
+        return answers or []
+
+    def _hits(self, queries: Sequence[Query], vectors: Sequence[Vector]) -> list[list[Hit]] | None:
+        """None where a payload that belongs to a hit is no longer, or not yet, what SQLite holds."""
+        found = [self._structure.search(query, vector) for query, vector in zip(queries, vectors, strict=True)]
+        seqs = list({hit.seq for hits in found for hit in hits})
+        payloads = self._store.payloads(seqs)
+        if len(payloads) < len(seqs):
+            return None
+        return [[_to_hit(hit, payloads) for hit in hits] for hits in found]
+
+    async def health(self) -> IndexHealth:
+        structure = self._structure
+        parts = [f"{structure.nbytes / 2**20:.1f} MiB in memory"]
+        if (ivf := structure.ivf) is not None:
+            late = structure.rows.count - structure.rows.indexed_count
+            parts.append(f"{ivf.nprobe} of {ivf.nlist} lists read, {late} rows not in them yet")
+        if self._build is not None and not self._build.done():
+            parts.append("building")
+        return IndexHealth(
+            ready=not self._closed,
+            backend="embedded",
+            count=structure.rows.count,
+            structure=structure.name,
+            detail=", ".join(parts),
+        )
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            self._stopping.set()
+            self._writer.close()
+            self._background.shutdown(cancel_futures=True)
+            self._pool.shutdown()
+            rows = self._structure.rows
+            if rows.count >= SNAPSHOT_ROWS and self._snapshot_seq < int(rows.seqs.max()):
+                self._save_snapshot()
+            self._store.close()
+            self._lock.release()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise IndexUnavailable(f"the index at {self._folder} is closed")
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        self._require_open()
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    def _commit(self, writes: Sequence[Write]) -> list[int]:
+        """Runs in the writing thread: to disk, then to memory, in the order of the calls."""
+        rows = self._structure.rows
+        with self._structure.committing:
+            last_seq = self._last_seq
+            stored: dict[str, int | None] = {}
+            changes, counts = [], []
+            for write in writes:
+                ids = [*write.puts, *write.drops]
+                for id in ids:
+                    if id not in stored:
+                        stored[id] = int(rows.seqs[rows.slot_of[id]]) if id in rows.slot_of else None
+                gone = [seq for id in ids if (seq := stored[id]) is not None]
+                seqs = range(last_seq + 1, last_seq + 1 + len(write.puts))
+                stored.update(zip(write.puts, seqs, strict=True))
+                stored.update(dict.fromkeys(write.drops))
+                last_seq += len(write.puts)
+                changes.append(Change(list(write.puts.values()), seqs, gone))
+                counts.append(len(gone))
+            self._store.write(changes)
+            self._last_seq = last_seq
+            for write, change in zip(writes, changes, strict=True):
+                if change.records:
+                    self._structure.put(change.records, change.seqs)
+                self._structure.remove([id for id in write.drops if id in rows.slot_of])
+        self._build_if_due()
+        return counts
+
+    def _build_if_due(self) -> None:
+        is_building = self._build is not None and not self._build.done()
+        if not is_building and not self._stopping.is_set() and self._structure.is_due():
+            self._build = self._background.submit(self._build_structure)
+
+    def _build_structure(self) -> None:
+        try:
+            self._structure.build(self._stopping)
+            self._save_snapshot()
+        except Exception:
+            # Search goes on exactly without it; the next write tries again.
+            log.exception("building the search structure failed")
+
+    def _save_snapshot(self) -> None:
+        structure = self._structure
+        seqs, matrix, ivf = structure.copy()
+        token = uuid.uuid4().hex
+        try:
+            save_snapshot(self._folder / "snapshot.npz", Snapshot(token, seqs, matrix, ivf))
+            with structure.committing:
+                self._store.set_snapshot_token(token)
+        except Exception as error:
+            log.warning("no snapshot was written; the next start takes longer: %s", error)
+        else:
+            self._snapshot_seq = int(seqs.max(initial=0))
+
+    def _load(self) -> None:
+        """Rows from the snapshot where there is one, and what was written since from SQLite."""
+        seqs, ids = self._store.ids()
+        id_of = dict(zip(seqs.tolist(), ids, strict=True))
+        token = self._store.snapshot_token()
+        snapshot = load_snapshot(self._folder / "snapshot.npz", token, self._dim) if token else None
+        self._snapshot_seq = after = 0
+        if snapshot is not None and len(snapshot.seqs):
+            # An item that is gone keeps its slot for a moment, under a name that no item can have.
+            names = [id_of.get(seq, f"\0{seq}") for seq in snapshot.seqs.tolist()]
+            self._structure.restore(names, snapshot.seqs, snapshot.matrix, snapshot.ivf)
+            self._structure.remove([name for name in names if name.startswith("\0")])
+            self._snapshot_seq = after = int(snapshot.seqs.max())
+        while True:
+            found, matrix = self._store.vectors(after, LOAD_ROWS)
+            if not found:
+                break
+            self._structure.restore([id_of[seq] for seq in found], np.asarray(found), matrix, None)
+            after = found[-1]
+        self._structure.load_columns({"kind"})
+
+
+def _to_hit(found: Found, payloads: dict[int, Payload]) -> Hit:
+    return Hit(found.id, found.score, payloads[found.seq])

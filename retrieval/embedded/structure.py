@@ -1,0 +1,203 @@
+"""What searches: the packed rows, the filter columns, and above some size an inverted file, all in memory.
+
+Up to `flat_limit` rows a query is compared with every row. Above, an inverted file proposes rows, and the rows written
+since it was built are compared exactly beside its proposals. Where a filter lets at most `exact_limit` rows pass, those
+are compared exactly, so that a filter never costs recall.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.base import KINDS_OF_TARGET, Query, Record, Vector
+from retrieval.embedded.columns import Columns, Mask
+from retrieval.embedded.ivf import SAMPLE_PER_LIST, Ivf, Probes, choose_nprobe, lists_for, load_faiss, train
+from retrieval.embedded.locks import SharedLock
+from retrieval.embedded.rows import Rows
+from retrieval.embedded.store import Store
+from retrieval.filters import And, Filter, In
+from retrieval.ranking import candidates, exact_scores, rank
+
+CHUNK = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A hit before its payload is read: `seq` names the version of the item that was compared."""
+
+    id: str
+    seq: int
+    score: float
+
+
+class Structure:
+    """Safe for many threads. `committing` is held by whoever writes to SQLite and then to this."""
+
+    def __init__(self, store: Store, dim: int, flat_limit: int, exact_limit: int) -> None:
+        self.rows = Rows(dim)
+        self.columns = Columns(self.rows, store)
+        self.ivf: Ivf | None = None
+        self.committing = threading.RLock()
+        self._lock = SharedLock()
+        self._flat_limit = flat_limit
+        self._exact_limit = exact_limit
+
+    @property
+    def name(self) -> str:
+        return "flat" if self.ivf is None else "ivf-sq8"
+
+    @property
+    def nbytes(self) -> int:
+        return self.rows.nbytes + self.columns.nbytes + (self.ivf.nbytes if self.ivf else 0)
+
+    def put(self, records: Sequence[Record], seqs: Sequence[int]) -> None:
+        """Ids are distinct."""
+        with self._lock.alone():
+            vectors = np.stack([record.vector for record in records])
+            slots = self.rows.put([record.id for record in records], seqs, vectors)
+            self.columns.put(slots, [record.payload for record in records])
+
+    def remove(self, ids: Sequence[str]) -> None:
+        with self._lock.alone():
+            for id in ids:
+                self.rows.remove(id, self.columns.move)
+
+    def load_columns(self, fields: set[str]) -> None:
+        """Reads columns while nothing is written, so that they and the rows are of one moment."""
+        with self.committing, self._lock.alone():
+            for field in sorted(fields):
+                self.columns.load(field)
+
+    def count(self, filter: Filter | None) -> int:
+        while filter is not None:
+            with self._lock.shared():
+                if not (missing := self.columns.missing(filter)):
+                    return int(self.columns.mask(filter).sum())
+            self.load_columns(missing)
+        return self.rows.count
+
+    def search(self, query: Query, vector: Vector) -> list[Found]:
+        """Best first, ties by id."""
+        filter = _with_kinds(query)
+        while True:
+            with self._lock.shared():
+                missing = self.columns.missing(filter) if filter is not None else set()
+                if not missing:
+                    return self._search(vector, query.top_k, filter)
+            self.load_columns(missing)
+
+    def comparisons(self) -> int:
+        """About how many rows an unfiltered query is compared with."""
+        if (ivf := self.ivf) is None:
+            return self.rows.count
+        return ivf.nlist + self.rows.count * ivf.nprobe // ivf.nlist + self.rows.count - self.rows.indexed_count
+
+    def _search(self, vector: Vector, top_k: int, filter: Filter | None) -> list[Found]:
+        mask = self.columns.mask(filter) if filter is not None else None
+        passing = self.rows.count if mask is None else int(np.count_nonzero(mask))
+        if passing == self.rows.count:
+            mask = None
+        if self.ivf is None or (mask is not None and passing <= self._exact_limit):
+            slots = self._compare(vector, top_k, mask, passing)
+        else:
+            slots = self._propose(self.ivf, vector, top_k, mask)
+        ids = [self.rows.ids[slot] for slot in slots]
+        scores = exact_scores(self.rows.matrix[slots], vector)
+        return [Found(ids[i], int(self.rows.seqs[slots[i]]), scores[i]) for i in rank(ids, scores, top_k)]
+
+    def _compare(self, vector: Vector, top_k: int, mask: Mask | None, passing: int) -> NDArray[np.int64]:
+        if mask is None:
+            return candidates(self.rows.matrix @ vector, top_k)
+        slots = np.flatnonzero(mask)
+        # Above a half, reading every row in order is faster than picking rows.
+        scores = (self.rows.matrix @ vector)[slots] if 2 * passing > self.rows.count else self._pick(vector, slots)
+        return np.asarray(slots[candidates(scores, top_k)])
+
+    def _pick(self, vector: Vector, slots: NDArray[np.int64]) -> Vector:
+        """Inner products with some rows, without copying them together first."""
+        faiss = load_faiss()
+        scores = np.empty(len(slots), dtype=np.float32)
+        first = np.zeros(len(slots), dtype=np.int64)
+        pointers = [faiss.swig_ptr(array) for array in (vector, first, self.rows.matrix, slots, scores)]
+        faiss.pairwise_indexed_inner_product(len(vector), len(slots), *pointers)
+        return scores
+
+    def _propose(self, ivf: Ivf, vector: Vector, top_k: int, mask: Mask | None) -> NDArray[np.int64]:
+        rows = self.rows
+        is_whole = rows.indexed_count == ivf.index.ntotal
+        allowed = None if mask is None and is_whole else np.zeros(max(rows.count, len(ivf.built)), dtype=bool)
+        if allowed is not None:
+            allowed[: rows.count] = rows.indexed if mask is None else rows.indexed & mask
+        proposed = ivf.propose(vector, top_k, allowed)
+        late = rows.unindexed()
+        if mask is not None:
+            late = late[mask[late]]
+        if len(late):
+            late = late[candidates(self._pick(vector, late), top_k)]
+        return np.concatenate([proposed, late])
+
+    def is_due(self) -> bool:
+        """Whether an inverted file should be built: there is none yet, or it has fallen behind."""
+        if self.rows.count < self._flat_limit:
+            return False
+        if self.ivf is None:
+            return True
+        late = self.rows.count - self.rows.indexed_count
+        stale = int(self.ivf.index.ntotal) - self.rows.indexed_count
+        return late > max(self._flat_limit, self.rows.count // 10) or stale > self.rows.count
+
+    def build(self, stopping: threading.Event) -> None:
+        """Builds an inverted file beside the searches, and puts it in place. Holds the lock for moments only."""
+        load_faiss().omp_set_num_threads(1)  # of this thread: the other cores go on answering
+        with self._lock.shared():
+            count = self.rows.count
+            sampled = np.random.default_rng(0).permutation(count)[: SAMPLE_PER_LIST * lists_for(count)]
+            sample = self.rows.matrix[np.sort(sampled)]
+        index = self._empty_index(sample, count)
+        probes = Probes(sample)
+        built = np.full(count, -1, dtype=np.int64)
+        for start in range(0, count, CHUNK):
+            if stopping.is_set():
+                return
+            with self._lock.shared():
+                chunk = self.rows.matrix[start : min(start + CHUNK, count)].copy()
+                built[start : start + len(chunk)] = self.rows.seqs[start : start + len(chunk)]
+            index.add_with_ids(chunk, start + np.arange(len(chunk)))
+            probes.see(chunk, start)
+        ivf = Ivf(index, choose_nprobe(index, probes.vectors, probes.nearest), built)
+        with self._lock.alone():
+            self.rows.mark_indexed(built)
+            self.ivf = ivf
+
+    def _empty_index(self, sample: Vector, count: int) -> Any:
+        """The lists are learnt anew only when the rows have grown fourfold since."""
+        if self.ivf is None or lists_for(count) > 2 * self.ivf.nlist:
+            return train(sample, count)
+        index = load_faiss().clone_index(self.ivf.index)
+        index.reset()
+        return index
+
+    def restore(self, ids: Sequence[str], seqs: NDArray[np.int64], matrix: Vector, ivf: Ivf | None) -> None:
+        """Takes over rows by slot, and the inverted file that knows some of them."""
+        self.rows.put(ids, seqs, matrix)
+        if ivf is not None:
+            self.ivf = ivf
+            self.rows.mark_indexed(ivf.built)
+
+    def copy(self) -> tuple[NDArray[np.int64], Vector, Ivf | None]:
+        """Seqs, matrix and inverted file of one moment."""
+        with self._lock.shared():
+            return self.rows.seqs.copy(), self.rows.matrix.copy(), self.ivf
+
+
+def _with_kinds(query: Query) -> Filter | None:
+    if query.target == "any":
+        return query.filter
+    kinds = In("kind", KINDS_OF_TARGET[query.target])
+    return kinds if query.filter is None else And((kinds, query.filter))

@@ -1,0 +1,102 @@
+"""The filter language in Milvus's: a typed tree to a boolean expression that means the same.
+
+Nothing of the caller's is pasted: texts are quoted here, numbers are printed by Python, and column names come from
+`RESERVED`. Every leaf is true or false, never null, so that `not` is plain negation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from retrieval.filters import METADATA, And, Exists, Filter, In, Not, Or, Ordering, Range, Value, type_of
+
+TRUE = 'id != ""'
+FALSE = 'id == ""'
+_SYMBOLS: dict[Ordering, str] = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_INTEGERS = ("width", "height")
+_NUMBERS = (*_INTEGERS, "created_at")
+_MAY_BE_ABSENT = ("media", "mime")
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+
+
+def compile_filter(filter: Filter) -> str:
+    """An expression for `filter=` of a Milvus call."""
+    match filter:
+        case And(terms):
+            return _joined("and", [compile_filter(term) for term in terms])
+        case Or(terms):
+            return _joined("or", [compile_filter(term) for term in terms])
+        case Not(term):
+            return f"(not {compile_filter(term)})"
+        case Exists(field):
+            return _exists(field)
+        case In("tags", values):
+            texts = [quote(v) for v in values if isinstance(v, str)]
+            return f"(array_contains_any(tags, [{', '.join(texts)}]))" if texts else _of(FALSE)
+        case In(field, values):
+            return _one_of(field, values)
+        case Range(field, op, value):
+            return _range(field, op, value)
+
+
+def quote(value: Value) -> str:
+    """A Milvus literal. Lite knows no `\\u` escapes, so all but the quoting characters stand as they are."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f'"{value.translate(_ESCAPES)}"' if isinstance(value, str) else repr(value)
+
+
+def _of(expression: str) -> str:
+    return f"({expression})"
+
+
+def _joined(operator: str, parts: Sequence[str]) -> str:
+    """A balanced tree: Milvus parses and evaluates a chain recursively, and a long one overflows its stack."""
+    if len(parts) == 1:
+        return parts[0]
+    middle = len(parts) // 2
+    return f"({_joined(operator, parts[:middle])} {operator} {_joined(operator, parts[middle:])})"
+
+
+def _attribute(field: str, value: Value) -> str:
+    return f"attributes[{quote(f'{field.removeprefix(METADATA)}:{type_of(value)}')}]"
+
+
+def _exists(field: str) -> str:
+    if field.startswith(METADATA):
+        examples: tuple[Value, ...] = ("", 0, False)
+        return _joined("or", [f"(exists {_attribute(field, example)})" for example in examples])
+    if field == "tags":
+        return "(array_length(tags) > 0)"
+    return f'({field} != "")' if field in _MAY_BE_ABSENT else _of(TRUE)
+
+
+def _one_of(field: str, values: Sequence[Value]) -> str:
+    if field.startswith(METADATA):
+        return _joined("or", [_guarded(_attribute(field, v), f"== {quote(v)}") for v in values])
+    if field in _NUMBERS:
+        numbers = [v for v in values if type_of(v) == "number" and not isinstance(v, str)]
+        fitting = [int(v) if field in _INTEGERS else float(v) for v in numbers if field not in _INTEGERS or v % 1 == 0]
+        return _joined("or", [f"({field} == {v!r})" for v in fitting]) if fitting else _of(FALSE)
+    texts = [quote(v) for v in values if isinstance(v, str) and (v or field not in _MAY_BE_ABSENT)]
+    return f"({field} in [{', '.join(texts)}])" if texts else _of(FALSE)
+
+
+def _range(field: str, op: Ordering, value: str | int | float) -> str:
+    if field.startswith(METADATA):
+        return _guarded(_attribute(field, value), f"{_SYMBOLS[op]} {quote(value)}")
+    if isinstance(value, str) == (field in _NUMBERS):
+        return _of(FALSE)
+    if isinstance(value, str):
+        comparison = f"({field} {_SYMBOLS[op]} {quote(value)})"
+        return f"({_exists(field)} and {comparison})" if field in _MAY_BE_ABSENT or field == "tags" else comparison
+    if field not in _INTEGERS:
+        return f"({field} {_SYMBOLS[op]} {float(value)!r})"
+    # The whole number on the near side of a fractional bound orders whole numbers as the bound does.
+    whole = math.floor(value) if op in ("gt", "lte") else math.ceil(value)
+    return f"({field} {_SYMBOLS[op]} {whole})"
+
+
+def _guarded(attribute: str, comparison: str) -> str:
+    return f"((exists {attribute}) and ({attribute} {comparison}))"

@@ -1,0 +1,37 @@
+"""How hits are ordered: best first, ties by id, the same in every index.
+
+Scores that agree to `DECIMALS` are a tie: float32 sums differ in the last bits with the order of summation, which
+depends on the machine and on a row's neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from retrieval.base import Vector
+
+DECIMALS = 6
+MARGIN = 2.0 * 10.0**-DECIMALS
+"""An approximate float32 score this close below the k-th best may still tie with it."""
+
+
+def candidates(scores: Vector, top_k: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Positions of every score that may be among the best `top_k`, ties at the edge included, in no order."""
+    if len(scores) <= top_k:
+        return np.arange(len(scores))
+    kth = np.partition(scores, len(scores) - top_k)[len(scores) - top_k]
+    return np.flatnonzero(scores >= kth - MARGIN)
+
+
+def exact_scores(rows: Vector, query: Vector) -> list[float]:
+    """Cosines of unit rows `(n, dim)` with a unit query, summed in float64, rounded, and kept within -1 and 1."""
+    products = (rows.astype(np.float64) * query).sum(axis=1)
+    rounded: list[float] = np.clip(np.round(products, DECIMALS), -1.0, 1.0).tolist()
+    return rounded
+
+
+def rank(ids: Sequence[str], scores: Sequence[float], top_k: int) -> list[int]:
+    """Positions of the best `top_k`, best first, ties by id."""
+    return sorted(range(len(ids)), key=lambda i: (-scores[i], ids[i]))[:top_k]
