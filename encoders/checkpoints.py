@@ -53,7 +53,7 @@ def find_checkpoint(model: str, revision: str | None = None, models_dir: str | P
     if model.startswith(("/", ".", "~")):
         raise ModelUnavailable(f"there is no folder {model}")
     pulled = pulled_folder(model, revision, models_dir)
-    if (pulled / "config.json").is_file():
+    if (pulled / PROVENANCE_FILE).is_file():
         return _local(pulled, revision)
     cached = None if model.startswith(MODELSCOPE) else _hub_cache(model, revision)
     if cached is not None:

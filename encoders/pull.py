@@ -76,6 +76,7 @@ def pull(
     if not any(file.path == "config.json" for file in files):
         raise ModelUnavailable(f"{model} has no config.json: it is not a transformers checkpoint")
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / PROVENANCE_FILE).unlink(missing_ok=True)
     total, done = sum(file.size_bytes for file in files), 0
     for file in files:
         for file_bytes in _fetch(file, folder, token):
