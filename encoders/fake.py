@@ -68,9 +68,8 @@ class FakePreparer:
         vector = np.zeros(self.dim, dtype=np.float32)
         room = self.dim - len(_PALETTE)
         for part in _parts(text.lower()):
-            # Feature hashing (Weinberger et al., 2009): a column and a sign for each part.
-            hashed = zlib.crc32(part.encode())
-            vector[len(_PALETTE) + (hashed >> 1) % room] += 1.0 if hashed & 1 else -1.0
+            # Feature hashing (Weinberger et al., 2009), without its signs: two parts must not cancel to nothing.
+            vector[len(_PALETTE) + zlib.crc32(part.encode()) % room] += 1.0
         for word in _words(text.lower()):
             if word in _COLOUR_OF:
                 vector[_COLOUR_OF[word]] += _COLOUR_WEIGHT

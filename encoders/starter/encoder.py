@@ -36,7 +36,7 @@ from encoders.starter.towers import (
 from encoders.texts import clean
 
 SPACE_VERSION = 1
-"""Raise it when the space or the phrases change: vectors made before and after may not be compared."""
+"""Raise it when `space.py` or `_resize` gives other vectors: those made before and after may not be compared."""
 
 MAX_TEXT_CHARS = 8192
 IMAGE_COST = 64

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,23 +71,25 @@ class JointSpace:
 
 
 def build_space(english: Embed, multilingual: Embed) -> JointSpace:
-    """Derives the space from the two text towers: about 20 CPU-seconds, once."""
+    """Derives the space from the two text towers: about 30 CPU-seconds, once, on two threads."""
     names, sentences = _class_texts()
-    by_name = english(names)
-    described = normalise(by_name + english([f"a photo of a {name}" for name in names]) + english(sentences))
     chinese, translated = zip(*PHRASES, strict=True)
-    phrases = english(translated)
-    chinese_phrases = multilingual(chinese)
-    bridge = _ridge(
-        [multilingual(names), chinese_phrases, multilingual(translated)],
-        [by_name, phrases, phrases],
-        weights=[1.0, PHRASE_WEIGHT, PHRASE_WEIGHT],
-    )
+    with ThreadPoolExecutor(1) as beside:
+        pending = beside.submit(lambda: [multilingual(texts) for texts in (names, chinese, translated)])
+        by_name, by_photo, by_sentence, phrases = (
+            english(texts) for texts in (names, [f"a photo of a {name}" for name in names], sentences, translated)
+        )
+        foreign_names, foreign_chinese, foreign_translated = pending.result()
+    described = normalise(by_name + by_photo + by_sentence)
     return JointSpace(
         classes=normalise(described - described.mean(axis=0)),
         english_mean=np.asarray(phrases.mean(axis=0), dtype=np.float32),
-        chinese_mean=np.asarray(chinese_phrases.mean(axis=0), dtype=np.float32),
-        bridge=bridge,
+        chinese_mean=np.asarray(foreign_chinese.mean(axis=0), dtype=np.float32),
+        bridge=_ridge(
+            [foreign_names, foreign_chinese, foreign_translated],
+            [by_name, phrases, phrases],
+            weights=[1.0, PHRASE_WEIGHT, PHRASE_WEIGHT],
+        ),
     )
 
 
