@@ -18,6 +18,8 @@ class EmbeddedOptions:
     """Rows up to which every query is compared with every row; above, an inverted file (IVF-SQ8) is built."""
     exact_limit: int = 50_000
     """Rows passing a filter up to which they are compared exactly."""
+    target_recall: float = 0.98
+    """What share of the 10 nearest the inverted file is tuned to find; at 1 it reads every list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ async def open_index(
         if path is None:
             raise ValueError("the embedded index needs a path")
         return await asyncio.to_thread(
-            EmbeddedIndex, path, dim, contract_json, embedded.flat_limit, embedded.exact_limit
+            EmbeddedIndex, path, dim, contract_json, embedded.flat_limit, embedded.exact_limit, embedded.target_recall
         )
     from retrieval.milvus import MilvusIndex
     from retrieval.milvus.connection import MilvusConnection

@@ -20,8 +20,6 @@ SAMPLE_PER_LIST = 40
 OVERSAMPLING = 4
 """Proposals per wanted hit: what 8-bit codes misplace, the exact scores put right."""
 MIN_PROPOSALS = 64
-TARGET_RECALL = 0.98
-"""Of 10 nearest neighbours, on the probes: above the 0.95 that is promised, for real queries are harder."""
 PROBES = 96
 
 
@@ -76,15 +74,18 @@ def lists_for(rows: int) -> int:
     return max(1, int(2 * math.sqrt(rows)))
 
 
-def choose_nprobe(index: Any, probes: Vector, exact: NDArray[np.int64]) -> int:
-    """The fewest lists that find `TARGET_RECALL` of the `exact` nearest slots `(n, k)` of the probes `(n, dim)`."""
+def choose_nprobe(index: Any, probes: Vector, exact: NDArray[np.int64], target_recall: float) -> int:
+    """The fewest lists that find `target_recall` of the `exact` nearest slots `(n, k)` of the probes `(n, dim)`.
+
+    All of them for a target of 1: that what is found for the probes is whole says nothing of other queries.
+    """
     faiss = load_faiss()
-    nprobe = 1
+    nprobe = 1 if target_recall < 1 else int(index.nlist)
     while nprobe < index.nlist:
         parameters = faiss.SearchParametersIVF(nprobe=nprobe)
         _, found = index.search(probes, max(MIN_PROPOSALS, OVERSAMPLING * exact.shape[1]), params=parameters)
         hits = sum(len(np.intersect1d(a, b)) for a, b in zip(exact, found, strict=True))
-        if hits >= TARGET_RECALL * exact.size:
+        if hits >= target_recall * exact.size:
             break
         nprobe = math.ceil(nprobe * 1.4)
     return min(nprobe, int(index.nlist))

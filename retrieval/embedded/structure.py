@@ -39,7 +39,7 @@ class Found:
 class Structure:
     """Safe for many threads. `committing` is held by whoever writes to SQLite and then to this."""
 
-    def __init__(self, store: Store, dim: int, flat_limit: int, exact_limit: int) -> None:
+    def __init__(self, store: Store, dim: int, flat_limit: int, exact_limit: int, target_recall: float) -> None:
         self.rows = Rows(dim)
         self.columns = Columns(self.rows, store)
         self.ivf: Ivf | None = None
@@ -47,6 +47,7 @@ class Structure:
         self._lock = SharedLock()
         self._flat_limit = flat_limit
         self._exact_limit = exact_limit
+        self._target_recall = target_recall
 
     @property
     def name(self) -> str:
@@ -170,7 +171,8 @@ class Structure:
                 built[start : start + len(chunk)] = self.rows.seqs[start : start + len(chunk)]
             index.add_with_ids(chunk, start + np.arange(len(chunk)))
             probes.see(chunk, start)
-        ivf = Ivf(index, choose_nprobe(index, probes.vectors, probes.nearest), built)
+        nprobe = choose_nprobe(index, probes.vectors, probes.nearest, self._target_recall)
+        ivf = Ivf(index, nprobe, built)
         with self._lock.alone():
             self.rows.mark_indexed(built)
             self.ivf = ivf

@@ -1,0 +1,156 @@
+"""Records, filters and openers for the tests of indexes."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from hypothesis import strategies as st
+
+from retrieval.base import KINDS_OF_TARGET, Payload, Record, Vector, VectorIndex
+from retrieval.filters import MAX_INT, And, Exists, Filter, In, Not, Or, Range
+from retrieval.open import Backend, EmbeddedOptions, open_index
+
+DIM = 16
+CONTRACT = '{"dim":16,"model":"test/Model-1"}'
+OTHER_CONTRACT = '{"dim":16,"model":"another"}'
+KINDS = KINDS_OF_TARGET["any"]
+
+Name = Literal["memory", "embedded", "embedded-ivf", "milvus-lite"]
+NAMES: tuple[Name, ...] = ("memory", "embedded", "embedded-ivf", "milvus-lite")
+DURABLE: tuple[Name, ...] = NAMES[1:]
+
+
+@dataclass(frozen=True)
+class Opener:
+    """Opens one kind of index in one folder, again and again."""
+
+    name: Name
+    folder: Path
+
+    async def __call__(self, contract_json: str = CONTRACT) -> VectorIndex:
+        backend: Backend = "memory" if self.name == "memory" else "milvus" if "milvus" in self.name else "embedded"
+        tiny = EmbeddedOptions(flat_limit=24, exact_limit=8, target_recall=1.0)
+        options = tiny if self.name == "embedded-ivf" else EmbeddedOptions()
+        path = self.folder / self.name
+        return await open_index(backend, dim=DIM, contract_json=contract_json, path=path, embedded=options)
+
+
+async def settled(index: VectorIndex, name: Name) -> VectorIndex:
+    """Waits until an index that is large enough for an inverted file searches by one."""
+    while name == "embedded-ivf" and (await index.health()).structure != "ivf-sq8":  # noqa: ASYNC110 (another thread's)
+        await asyncio.sleep(0.01)
+    return index
+
+
+def unit(seed: int, dim: int = DIM) -> Vector:
+    vector = np.random.default_rng(seed).standard_normal(dim).astype(np.float32)
+    return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)
+
+
+def axis(i: int) -> Vector:
+    """A vector whose products with others are exact in every order of summation."""
+    return np.eye(DIM, dtype=np.float32)[i]
+
+
+COLORS = ("red", "green", "蓝色", 'q"uo\\te', "two\nlines", "tab\tbed")
+TAGS = ("beach", "dog", "海滩", "a b")
+
+
+def payload(i: int) -> Payload:
+    """Every field takes several values and is sometimes absent; `mixed` has a type of its own in each third item."""
+    metadata: dict[str, Any] = {"n": i % 10, "half": i / 2, "flag": i % 2 == 0, "año-1.x y": i % 3}
+    if i % 4:
+        metadata["color"] = COLORS[i % len(COLORS)]
+    metadata["mixed"] = (i % 2, str(i % 2), bool(i % 2))[i % 3]
+    kind = KINDS[i % 3]
+    return Payload(
+        kind=kind,
+        text=None if kind == "image" else f"文字 {i}",
+        media=None if kind == "text" else f"{i:064x}",
+        mime=None if kind == "text" else ("image/jpeg", "image/png")[i % 2],
+        width=0 if kind == "text" else 100 + i,
+        height=0 if kind == "text" else 50 * (i % 5),
+        source=("", "album/α.jpg", "https://example.org/x?y=1&z='2'")[i % 3],
+        tags=TAGS[: i % 4],
+        metadata=metadata,
+        created_at=1_700_000_000.25 + i,
+    )
+
+
+def record(i: int, seed: int | None = None) -> Record:
+    return Record(f"id-{i:03}", unit(i if seed is None else seed), payload(i))
+
+
+FILTERS: tuple[dict[str, Any], ...] = (
+    {"field": "color", "op": "eq", "value": "red"},
+    {"field": "color", "op": "ne", "value": "red"},
+    {"field": "metadata.color", "op": "in", "value": list(COLORS[2:])},
+    {"field": "color", "op": "exists", "value": True},
+    {"field": "color", "op": "exists", "value": False},
+    {"field": "color", "op": "gte", "value": "q"},
+    {"field": "n", "op": "in", "value": [1, 2.0, "3"]},
+    {"field": "n", "op": "gt", "value": 6.5},
+    {"not": {"field": "n", "op": "lte", "value": 3}},
+    {"field": "half", "op": "lt", "value": 3},
+    {"field": "año-1.x y", "op": "eq", "value": 2},
+    {"field": "flag", "op": "eq", "value": True},
+    {"not": {"field": "flag", "op": "eq", "value": True}},
+    {"field": "mixed", "op": "eq", "value": 1},
+    {"field": "mixed", "op": "eq", "value": True},
+    {"field": "mixed", "op": "eq", "value": "1"},
+    {"field": "mixed", "op": "ne", "value": 1},
+    {"field": "mixed", "op": "gte", "value": "0"},
+    {"field": "mixed", "op": "lt", "value": 1},
+    {"field": "nowhere", "op": "eq", "value": 1},
+    {"field": "nowhere", "op": "ne", "value": 1},
+    {"field": "tags", "op": "any_of", "value": ["dog", "海滩"]},
+    {"not": {"field": "tags", "op": "any_of", "value": ["beach"]}},
+    {"field": "tags", "op": "exists"},
+    {"field": "kind", "op": "eq", "value": "image"},
+    {"field": "kind", "op": "eq", "value": 1},
+    {"field": "mime", "op": "exists", "value": False},
+    {"field": "mime", "op": "lt", "value": "image/k"},
+    {"field": "mime", "op": "ne", "value": "image/png"},
+    {"field": "media", "op": "eq", "value": f"{4:064x}"},
+    {"field": "source", "op": "eq", "value": ""},
+    {"field": "source", "op": "in", "value": ["https://example.org/x?y=1&z='2'"]},
+    {"field": "width", "op": "gt", "value": 120.5},
+    {"field": "width", "op": "in", "value": [0, 101, 102.5]},
+    {"field": "width", "op": "lt", "value": "200"},
+    {"field": "height", "op": "lte", "value": 49.999},
+    {"field": "height", "op": "gte", "value": 99.5},
+    {"field": "created_at", "op": "gte", "value": 1_700_000_020.25},
+    {"field": "created_at", "op": "eq", "value": 1_700_000_007.25},
+    {"field": "id", "op": "in", "value": ["id-003", "id-004", "no such id"]},
+    {"field": "id", "op": "gt", "value": "id-020"},
+    {"and": [{"field": "kind", "value": "image"}, {"field": "n", "op": "lt", "value": 5}]},
+    {"or": [{"field": "color", "value": "green"}, {"not": {"field": "tags", "op": "exists"}}]},
+    {"not": {"or": [{"field": "flag", "value": True}, {"and": [{"field": "color", "value": "red"}]}]}},
+    {"field": "color", "op": "eq", "value": '" or id != "'},
+)
+
+_text = st.sampled_from([*COLORS, *TAGS, "0", "1", "", "image", "image/png", "id-007", '") or ("', "\x01", "🦊"])
+_number = st.sampled_from([0, 1, -1, 2.5, 49.999, 100, 107, 1.7e9 + 7.25, 1e-7, -1e300, MAX_INT]) | st.integers(-3, 12)
+_fields = st.sampled_from(
+    ["id", "kind", "source", "media", "mime", "width", "height", "created_at"]
+    + [f"metadata.{key}" for key in ("n", "half", "flag", "color", "mixed", "nowhere", "año-1.x y", "kind")]
+)
+_leaves = st.one_of(
+    st.builds(In, _fields, st.lists(_text | _number | st.booleans(), min_size=1, max_size=4).map(tuple)),
+    st.builds(In, st.just("tags"), st.lists(_text, min_size=1, max_size=3).map(tuple)),
+    st.builds(Range, _fields, st.sampled_from(["gt", "gte", "lt", "lte"]), _text | _number),
+    st.builds(Exists, _fields | st.just("tags")),
+)
+
+
+def _branches(filters: st.SearchStrategy[Filter]) -> st.SearchStrategy[Filter]:
+    terms = st.lists(filters, min_size=1, max_size=3).map(tuple)
+    return st.one_of(st.builds(Not, filters), st.builds(And, terms), st.builds(Or, terms))
+
+
+filters: st.SearchStrategy[Filter] = st.recursive(_leaves, _branches, max_leaves=6)
+"""Any filter over the fields that `payload` fills, and some that it does not."""
