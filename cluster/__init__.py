@@ -1,0 +1,1 @@
+"""The cluster: settings, the builder that wires the graph, and the command line."""

@@ -1,0 +1,102 @@
+"""The builder: settings in, a Serve application out. All `bind()` calls are here.
+
+No `from __future__ import annotations` in this module: Serve reads the builder's annotation to parse its arguments.
+"""
+
+from typing import Any
+
+from ray import serve
+from ray.serve import Application
+from ray.serve.config import AutoscalingConfig
+
+from cluster.settings import ScaleSettings, Settings
+from deployments.api import HttpLimits
+from deployments.batch_queue import BatchLimits
+from deployments.encoder import EncoderDeployment, EncoderOptions
+from deployments.ingress import IngressDeployment, IngressOptions
+from deployments.retriever import RetrieverDeployment, RetrieverOptions
+from encoders.images import ImageLimits
+from retrieval import EmbeddedOptions, MilvusOptions
+
+SINGLE_OWNER = {"memory", "embedded"}
+
+
+def build_app(settings: Settings) -> Application:
+    """Ingress → {Encoder, Retriever}, under these settings."""
+    encoder = deployment(EncoderDeployment, "Encoder", settings.encoder.scale).bind(encoder_options(settings))
+    retriever = deployment(RetrieverDeployment, "Retriever", settings.index.scale).bind(
+        retriever_options(settings), encoder
+    )
+    ingress: Application = deployment(serve.ingress()(IngressDeployment), "Ingress", settings.http.scale).bind(
+        ingress_options(settings), encoder, retriever
+    )
+    return ingress
+
+
+def deployment(cls: Any, name: str, scale: ScaleSettings) -> Any:
+    """A Serve deployment of a plain class (Serve's own annotation of this call loses its type)."""
+    return serve.deployment(cls, name=name, **scale_options(scale))
+
+
+def scale_options(scale: ScaleSettings) -> dict[str, Any]:
+    """Serve's options for a deployment: fixed where min and max are equal, autoscaled otherwise."""
+    options: dict[str, Any] = {
+        "max_ongoing_requests": scale.max_ongoing_requests,
+        "ray_actor_options": {"num_cpus": scale.num_cpus, "num_gpus": scale.num_gpus},
+        "graceful_shutdown_wait_loop_s": 0.2,
+        "graceful_shutdown_timeout_s": 10,
+    }
+    if scale.min_replicas == scale.max_replicas:
+        return options | {"num_replicas": scale.min_replicas}
+    autoscaling = AutoscalingConfig(
+        min_replicas=scale.min_replicas,
+        max_replicas=scale.max_replicas,
+        target_ongoing_requests=scale.target_ongoing_requests,
+    )
+    return options | {"autoscaling_config": autoscaling}
+
+
+def encoder_options(settings: Settings) -> EncoderOptions:
+    encoder = settings.encoder
+    own = {"cache_dir": settings.cache_dir} if encoder.name == "starter" else {}
+    return EncoderOptions(
+        name=encoder.name,
+        options={"limits": image_limits(settings)} | own | encoder.options,
+        limits=BatchLimits(
+            max_batch_size=encoder.max_batch_size,
+            max_batch_cost=encoder.max_batch_cost,
+            max_queued=encoder.max_queued,
+            bulk_patience_s=encoder.bulk_patience_s,
+        ),
+        prepare_workers=encoder.prepare_workers,
+        prepare_in_processes=encoder.prepare_in_processes,
+    )
+
+
+def image_limits(settings: Settings) -> ImageLimits:
+    return ImageLimits(max_bytes=settings.images.max_bytes, max_pixels=settings.images.max_pixels)
+
+
+def retriever_options(settings: Settings) -> RetrieverOptions:
+    index = settings.index
+    if index.backend in SINGLE_OWNER and index.scale.max_replicas > 1:
+        raise ValueError(f"the {index.backend} index has one owner: set index.scale.max_replicas to 1, or use milvus")
+    return RetrieverOptions(
+        backend=index.backend,
+        path=settings.data_dir / index.backend,
+        uri=index.uri,
+        embedded=EmbeddedOptions(flat_limit=index.flat_limit, exact_limit=index.exact_limit),
+        milvus=MilvusOptions(token=index.token.get_secret_value(), deadline_s=index.deadline_s),
+    )
+
+
+def ingress_options(settings: Settings) -> IngressOptions:
+    if settings.ray.ingress == "direct" and settings.http.scale.max_replicas > 1:
+        raise ValueError("a direct ingress is one replica: set ray.ingress to proxy for more")
+    return IngressOptions(
+        media_path=settings.data_dir / "media",
+        images=image_limits(settings),
+        http=HttpLimits(settings.http.max_body_bytes, settings.http.request_timeout_s),
+        encode_call_items=settings.encoder.max_batch_size,
+        bulk_calls=settings.encoder.bulk_calls,
+    )

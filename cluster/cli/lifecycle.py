@@ -1,0 +1,176 @@
+"""`crossray up`, `down` and `status`: the cluster on this machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cluster.cli.connection import JsonOption
+from cluster.cli.output import remark, write_json
+from cluster.errors import ClusterError
+
+if TYPE_CHECKING:
+    from cluster.runfile import RunFile
+    from cluster.settings import Settings
+
+ProfileOption = Annotated[
+    str | None,
+    typer.Option("--profile", "-p", envvar="CROSSRAY_PROFILE", help="local, milvus, …, or a YAML file's path."),
+]
+STOP_S = 60
+
+
+class StartFailed(ClusterError):
+    """The cluster did not come up."""
+
+
+def register(app: typer.Typer) -> None:
+    app.command("up", rich_help_panel="The cluster")(up)
+    app.command("down", rich_help_panel="The cluster")(down)
+    app.command("status", rich_help_panel="The cluster")(status)
+
+
+def up(
+    profile: ProfileOption = None,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once it is ready; `down` stops it.")] = False,
+    port: Annotated[int | None, typer.Option(help="Port of the API [default: the profile's, 8000].")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where vectors and images are kept.")] = None,
+    encoder: Annotated[str | None, typer.Option(help="Another encoder than the profile's.")] = None,
+) -> None:
+    """Start the cluster on this machine, on loopback only.
+
+    Examples:
+
+        crossray up                       # until Ctrl-C
+
+        crossray up --detach --port 9000
+
+        crossray up --profile milvus
+    """
+    changed = {"CROSSRAY_HTTP__PORT": port, "CROSSRAY_DATA_DIR": data_dir, "CROSSRAY_ENCODER__NAME": encoder}
+    os.environ.update({name: str(value) for name, value in changed.items() if value is not None})
+    settings = _settings(profile)
+    if detach:
+        _detach(settings, profile)
+        return
+    from cluster import supervisor
+
+    try:
+        supervisor.run(settings, announce=remark)
+    except supervisor.StartError as error:
+        raise StartFailed(str(error)) from error
+
+
+def down(
+    data_dir: Annotated[Path | None, typer.Option(help="The data folder of the cluster to stop.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Stop the cluster that `up` started: by its recorded pid and start time, never by a name."""
+    import psutil
+
+    from cluster.runfile import remove_runfile
+
+    settings, run = _running(data_dir)
+    if run is None:
+        if as_json:
+            write_json({"stopped": False})
+        else:
+            remark("nothing is running")
+        return
+    process = psutil.Process(run.pid)
+    children = process.children(recursive=True)
+    process.terminate()
+    _, left = psutil.wait_procs([process], timeout=STOP_S)
+    _, left = psutil.wait_procs([*left, *children], timeout=5)
+    for survivor in left:  # psutil checks the start time too, so a pid used again is safe
+        survivor.kill()
+    remove_runfile(settings.data_dir)
+    if as_json:
+        write_json({"stopped": True, "pid": run.pid, "killed": len(left)})
+    else:
+        remark(f"stopped {run.url}")
+
+
+def status(
+    data_dir: Annotated[Path | None, typer.Option(help="The data folder of the cluster to ask about.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what runs, where, and how it is. Exit code 1 when nothing runs."""
+    import httpx
+
+    _, run = _running(data_dir)
+    if run is None:
+        if as_json:
+            write_json({"running": False})
+        else:
+            remark("nothing is running: crossray up --detach")
+        raise typer.Exit(1)
+    answer: dict[str, Any] = {"running": True, "url": run.url, "pid": run.pid, "profile": run.profile}
+    answer |= {"data_dir": run.data_dir, "log": run.log, "state": run.state}
+    try:
+        answer["health"] = httpx.get(f"{run.url}/health/ready", timeout=10, trust_env=False).json()
+    except (httpx.HTTPError, ValueError) as error:
+        answer["health"] = {"status": "unreachable", "detail": str(error)}
+    if as_json:
+        write_json(answer)
+        return
+    health = answer.pop("health")
+    for name, value in {**answer, **{f"health.{k}": v for k, v in health.items()}}.items():
+        typer.echo(f"{name:16} {value}")
+
+
+def _settings(profile: str | None) -> Settings:
+    from cluster.settings import SettingsError, load_settings
+
+    try:
+        return load_settings(profile)
+    except SettingsError as error:
+        raise StartFailed(str(error)) from error
+
+
+def _running(data_dir: Path | None) -> tuple[Settings, RunFile | None]:
+    from cluster.runfile import read_runfile
+
+    if data_dir is not None:
+        os.environ["CROSSRAY_DATA_DIR"] = str(data_dir)
+    settings = _settings(None)
+    return settings, read_runfile(settings.data_dir)
+
+
+def _detach(settings: Settings, profile: str | None) -> None:
+    """Runs the supervisor in a session of its own and waits until the cluster is ready."""
+    from cluster.runfile import read_runfile
+    from cluster.supervisor import StartError, require_free, url_of
+
+    try:
+        require_free(settings)
+    except StartError as error:
+        raise StartFailed(str(error)) from error
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    log = settings.data_dir / "crossray.log"
+    command = [sys.executable, "-m", "cluster.supervisor", "--log", str(log)]
+    command += ["--profile", profile] if profile else []
+    with log.open("wb") as sink:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            command, stdout=sink, stderr=sink, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+    remark(f"starting Crossray ({settings.profile}) at {url_of(settings)}; log: {log}")
+    try:
+        while process.poll() is None:
+            run = read_runfile(settings.data_dir)
+            if run is not None and run.state == "ready":
+                remark(f"ready at {run.url} (pid {run.pid}); stop it with  crossray down")
+                return
+            time.sleep(0.1)
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait(STOP_S)
+        raise
+    tail = log.read_text(errors="replace").strip().splitlines()[-15:]
+    raise StartFailed("it did not start. The end of its log: " + " | ".join(tail))

@@ -1,0 +1,58 @@
+"""The environment a cluster of ours is started in: what Ray and Serve read from variables, in one place.
+
+Ray reads these when it is imported, so they are set in a process that has not imported it yet.
+"""
+
+from __future__ import annotations
+
+from cluster.settings import Settings
+
+# No dependency phones home: Ray's usage statistics, Gradio's analytics, Hugging Face's telemetry.
+TELEMETRY_OFF = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+}
+
+# On macOS and Windows Ray keeps a cluster to the loopback interface; this asks for the same here. Without it every
+# process of the cluster listens on all interfaces, and what they take is unpickled.
+LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+
+# What a request costs in Serve is mostly hops between threads and processes: these leave the needed ones.
+# Measured with loadtests/bench_serving.py; the figures are in the README.
+LEAN_SERVE = {
+    "RAY_SERVE_USE_GRPC_BY_DEFAULT": "1",
+    "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
+    "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
+    "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1000",
+    "RAY_SERVE_LOG_TO_STDERR": "0",
+    "RAY_SERVE_FREEZE_GC_ON_STARTUP": "1",
+}
+
+# gRPC's own bound is 4 MiB a message; a call carries up to 8 MiB of images, or one image of any allowed size.
+MESSAGE_HEADROOM_BYTES = 16 << 20
+
+
+def ray_environment(settings: Settings) -> dict[str, str]:
+    """Variables to set before `import ray`, for a cluster on this machine under these settings."""
+    message_bytes = settings.http.max_body_bytes + MESSAGE_HEADROOM_BYTES
+    env = {
+        **TELEMETRY_OFF,
+        **LOOPBACK_ONLY,
+        **LEAN_SERVE,
+        "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(message_bytes),
+        "RAY_AUTH_MODE": "disabled",
+        "RAY_DEDUP_LOGS": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "OMP_NUM_THREADS": str(max(int(settings.ray.num_cpus), 1)),
+    }
+    if settings.ray.ingress == "direct":
+        env |= {
+            "RAY_SERVE_ENABLE_DIRECT_INGRESS": "1",
+            "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(settings.http.port),
+            "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(settings.http.port + 1),  # exclusive
+            "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0.1",
+            "RAY_SERVE_PORT_QUARANTINE_S": "0",
+        }
+    return env

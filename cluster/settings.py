@@ -1,0 +1,160 @@
+"""Every setting, in one frozen tree: a profile's YAML, over it the environment, over that the command line.
+
+`CROSSRAY_HTTP__PORT=9000` sets `http.port`; two underscores go one level down. This is the only module that reads the
+environment or a configuration file.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PROFILES = Path(__file__).parent / "profiles"
+
+
+class SettingsError(ValueError):
+    """A profile or a variable that does not make valid settings; the message says which and how."""
+
+
+class Section(BaseModel):
+    """Base of the tree's branches."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ScaleSettings(Section):
+    """How many replicas, and what each reserves of a node."""
+
+    min_replicas: int = Field(1, ge=0, description="Replicas that always run.")
+    max_replicas: int = Field(1, ge=1, description="Replicas at the most; above min_replicas, autoscaling is on.")
+    target_ongoing_requests: float = Field(4, gt=0, description="Calls a replica should have under way.")
+    max_ongoing_requests: int = Field(256, ge=1, description="Calls a replica takes before callers wait.")
+    num_cpus: float = Field(0.2, ge=0, description="Cores a replica reserves; a fraction, so that two cores suffice.")
+    num_gpus: float = Field(0, ge=0, description="GPUs a replica reserves.")
+
+
+class HttpSettings(Section):
+    """Where the API listens, and the bounds of one request."""
+
+    host: str = Field("127.0.0.1", description="Address to bind.")
+    port: int = Field(8000, ge=1, le=65535, description="Port of the API.")
+    max_body_bytes: int = Field(32 << 20, ge=1024, description="Largest request body.")
+    request_timeout_s: float = Field(60, gt=0, description="Deadline of one request.")
+    scale: ScaleSettings = ScaleSettings(max_ongoing_requests=1024)
+
+
+class ImageSettings(Section):
+    """Which images are taken."""
+
+    max_bytes: int = Field(20 << 20, ge=1024, description="Largest image file.")
+    max_pixels: int = Field(64_000_000, ge=1024, description="Most pixels, checked before decoding.")
+
+
+class EncoderSettings(Section):
+    """The encoder and how it batches."""
+
+    name: str = Field("starter", description="An encoder of `crossray model list`.")
+    options: dict[str, Any] = Field(default={}, description="Passed to the encoder: see `crossray model list`.")
+    max_batch_size: int = Field(16, ge=1, description="Most items in a batch.")
+    max_batch_cost: int = Field(65536, ge=1, description="Most cost in a batch: visual and text tokens.")
+    max_queued: int = Field(2048, ge=1, description="Items that may wait in a lane before callers get 429.")
+    bulk_patience_s: float = Field(5, gt=0, description="A bulk item that waited this long joins the next batch.")
+    bulk_calls: int = Field(2, ge=1, description="Bulk calls under way to each replica.")
+    prepare_workers: int = Field(2, ge=1, description="Threads or processes that decode, resize and tokenise.")
+    prepare_in_processes: bool = Field(False, description="Prepare in processes, so that a GPU never waits.")
+    scale: ScaleSettings = ScaleSettings(num_cpus=0.5)
+
+
+class IndexSettings(Section):
+    """The index. `embedded` keeps everything under the data folder; `milvus` is a Lite file or a server."""
+
+    backend: Literal["memory", "embedded", "milvus"] = Field("embedded", description="Where vectors live.")
+    uri: str | None = Field(None, description="Of a Milvus server; without one, a Milvus Lite file is used.")
+    token: SecretStr = Field(SecretStr(""), description="`user:password` or a key of a Milvus server.")
+    deadline_s: float = Field(10, gt=0, description="Deadline of one call to Milvus.")
+    flat_limit: int = Field(20_000, ge=1, description="Rows up to which embedded search is exact, above it IVF-SQ8.")
+    exact_limit: int = Field(50_000, ge=1, description="Rows passing a filter up to which they are compared exactly.")
+    scale: ScaleSettings = ScaleSettings(num_cpus=0.3)
+
+
+class RaySettings(Section):
+    """The Ray underneath."""
+
+    ingress: Literal["direct", "proxy"] = Field(
+        "direct",
+        description="`direct`: the one ingress replica listens itself, the cheapest way on one machine. "
+        "`proxy`: Serve's proxies listen, on every node, before any number of ingress replicas.",
+    )
+    num_cpus: float = Field(2, gt=0, description="Logical cores of the local cluster.")
+    object_store_bytes: int = Field(128 << 20, ge=80 << 20, description="Shared memory of the local cluster.")
+    dashboard: bool = Field(False, description="Start Ray's dashboard.")
+
+
+def _default_dir(variable: str, fallback: str) -> Path:
+    base = os.environ.get(variable)
+    return (Path(base) if base else Path.home() / fallback) / "crossray"
+
+
+class Settings(BaseSettings):
+    """The root of the tree."""
+
+    model_config = SettingsConfigDict(env_prefix="CROSSRAY_", env_nested_delimiter="__", frozen=True, extra="forbid")
+
+    profile: str = Field("local", description="The profile these settings came from.")
+    data_dir: Path = Field(
+        default_factory=lambda: _default_dir("XDG_DATA_HOME", ".local/share"), description="Vectors, media, run files."
+    )
+    cache_dir: Path = Field(
+        default_factory=lambda: _default_dir("XDG_CACHE_HOME", ".cache"), description="Exported models; may be deleted."
+    )
+    url: str | None = Field(None, description="A running Crossray to talk to, instead of the one in the data folder.")
+    http: HttpSettings = HttpSettings()
+    images: ImageSettings = ImageSettings()
+    encoder: EncoderSettings = EncoderSettings()
+    index: IndexSettings = IndexSettings()
+    ray: RaySettings = RaySettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the profile, which arrives as init values."""
+        return env_settings, init_settings
+
+
+def profile_names() -> list[str]:
+    """The profiles that come with Crossray."""
+    return sorted(path.stem for path in PROFILES.glob("*.yaml"))
+
+
+def load_settings(profile: str | None = None, **overrides: Any) -> Settings:
+    """Settings of a profile (a name, or a YAML file's path), under the environment; `overrides` win over both.
+
+    Raises SettingsError.
+    """
+    name = profile or os.environ.get("CROSSRAY_PROFILE") or "local"
+    path = Path(name) if name.endswith((".yaml", ".yml")) else PROFILES / f"{name}.yaml"
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"there is no profile {name!r}; there are {', '.join(profile_names())}, or give a YAML file"
+        ) from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path.name} is not YAML: {error}") from error
+    try:
+        settings = Settings(**values | {"profile": path.stem})
+        return settings.model_copy(update=overrides) if overrides else settings
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise SettingsError(f"profile {name!r} with the environment: {faults}") from error

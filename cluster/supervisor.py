@@ -1,0 +1,192 @@
+"""The process behind `crossray up`: starts Ray and the application, waits, and takes both down.
+
+Ray's processes are its children and end with it, also when it is killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import psutil
+
+from cluster.environment import ray_environment
+from cluster.runfile import RunFile, read_runfile, remove_runfile, write_runfile
+from cluster.settings import Settings, load_settings
+
+READY_TIMEOUT_S = 300
+
+
+class StartError(RuntimeError):
+    """The cluster could not start; the message says why and what to do."""
+
+
+def free_port(host: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def require_free(settings: Settings) -> None:
+    """Raises StartError when the data folder or the port is taken."""
+    running = read_runfile(settings.data_dir)
+    if running is not None and running.pid != os.getpid():
+        raise StartError(f"already running at {running.url} (pid {running.pid}): crossray down")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.http.host, settings.http.port))
+        except OSError as error:
+            raise StartError(
+                f"{settings.http.host}:{settings.http.port} is taken ({error.strerror}): "
+                "choose another with --port, or CROSSRAY_HTTP__PORT"
+            ) from error
+
+
+def url_of(settings: Settings) -> str:
+    return f"http://{settings.http.host}:{settings.http.port}"
+
+
+def run(settings: Settings, *, log: str = "", announce: Callable[[str], None] = print) -> None:
+    """Start, announce each step, serve until SIGINT or SIGTERM, stop. Raises StartError."""
+    require_free(settings)
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+
+    def note(state: str) -> None:
+        me = psutil.Process()
+        write_runfile(
+            settings.data_dir,
+            RunFile(me.pid, me.create_time(), url_of(settings), settings.profile, str(settings.data_dir), log, state),
+        )
+
+    note("starting")
+    temporary = Path(tempfile.mkdtemp(prefix="crossray-"))
+    try:
+        os.environ.update(ray_environment(settings))
+        announce("starting Ray")
+        _start_ray(settings, temporary)
+        if not stopping.is_set():
+            announce(f"starting the {settings.encoder.name} encoder and the {settings.index.backend} index")
+            _start_app(settings)
+            _wait_ready(settings, stopping)
+        if not stopping.is_set():
+            note("ready")
+            announce(f"ready at {url_of(settings)}")
+        stopping.wait()
+        announce("stopping")
+    finally:
+        _stop()
+        remove_runfile(settings.data_dir)
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _start_ray(settings: Settings, temporary: Path) -> None:
+    import ray
+
+    ray.init(
+        num_cpus=settings.ray.num_cpus,  # type: ignore[arg-type]
+        object_store_memory=settings.ray.object_store_bytes,
+        include_dashboard=settings.ray.dashboard,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        configure_logging=True,
+        runtime_env={"worker_process_setup_hook": "cluster.loopback.bind_replicas_to_loopback"},
+        _temp_dir=str(temporary),
+    )
+
+
+def _start_app(settings: Settings) -> None:
+    from ray import serve
+    from ray.serve.schema import LoggingConfig
+
+    from cluster.app import build_app
+
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    direct = settings.ray.ingress == "direct"
+    port = free_port(settings.http.host) if direct else settings.http.port
+    quiet = LoggingConfig(enable_access_log=False, log_level="WARNING")
+    serve.start(
+        http_options={
+            "host": settings.http.host,
+            "port": port,
+            "request_timeout_s": settings.http.request_timeout_s + 5,
+        },
+        logging_config=quiet,
+    )
+    try:
+        serve.run(build_app(settings), name="crossray", route_prefix="/", logging_config=quiet)
+    except RuntimeError as error:
+        raise StartError(_deployment_fault() or str(error)) from error
+
+
+def _deployment_fault() -> str:
+    """What a deployment that did not start said last."""
+    from ray import serve
+
+    messages = [
+        d.message
+        for app in serve.status().applications.values()
+        for d in app.deployments.values()
+        if d.status.value != "HEALTHY" and d.message
+    ]
+    return "\n".join(messages)
+
+
+def _wait_ready(settings: Settings, stopping: threading.Event) -> None:
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    detail = ""
+    with httpx.Client(base_url=url_of(settings), timeout=10, trust_env=False) as client:
+        while time.monotonic() < deadline and not stopping.is_set():
+            try:
+                answer = client.get("/health/ready")
+                if answer.status_code == 200:
+                    return
+                detail = answer.text
+            except httpx.HTTPError as error:
+                detail = str(error)
+            stopping.wait(0.2)
+    if not stopping.is_set():
+        raise StartError(f"not ready within {READY_TIMEOUT_S} s: {detail}")
+
+
+def _stop() -> None:
+    if "ray" not in sys.modules:
+        return
+    import ray
+    from ray import serve
+
+    if ray.is_initialized():
+        try:
+            serve.shutdown()
+        finally:
+            ray.shutdown()
+
+
+def main() -> None:
+    """`python -m cluster.supervisor`: what `crossray up --detach` runs in a session of its own."""
+    parser = argparse.ArgumentParser(description="Run a Crossray cluster until told to stop.")
+    parser.add_argument("--profile")
+    parser.add_argument("--log", default="")
+    arguments = parser.parse_args()
+    try:
+        run(load_settings(arguments.profile), log=arguments.log)
+    except (StartError, ValueError) as error:
+        sys.exit(f"crossray up: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""The FastAPI application over the services: routes, the errors table, deadlines, and the gate around it all."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from deployments import schemas
+from deployments.bodies import explain_faults
+from deployments.errors import ERRORS, BadRequest, CrossrayError, NotFound, code_of, status_of
+from deployments.gate import Gate
+from deployments.openapi import document_bodies
+from deployments.render import error_content, json_response
+from deployments.routes import embeddings, items, search, status
+from deployments.services import Services
+from deployments.stages import Stages
+
+log = logging.getLogger(__name__)
+
+FINGERPRINT_HEADER = "X-Crossray-Fingerprint"
+DESCRIPTION = "Finds images by text, images by image and texts by image."
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """Bounds of one request."""
+
+    max_body_bytes: int = 32 << 20
+    request_timeout_s: float = 60.0
+
+
+def build_api(
+    services: Services,
+    limits: HttpLimits,
+    *,
+    on_done: Callable[[str, Stages], None] = lambda operation, stages: None,
+    on_error: Callable[[str, str], None] = lambda operation, code: None,
+) -> ASGIApp:
+    """The whole HTTP API as one ASGI app. `on_done` and `on_error` feed the metrics."""
+    app = FastAPI(title="Crossray", version="1", description=DESCRIPTION, redoc_url=None)
+    for module in (search, items, embeddings, status):
+        app.include_router(module.router(services))
+    document_bodies(app, schemas.SearchRequest, schemas.Item, schemas.ItemBatch)
+
+    async def answer_error(request: Request, error: Exception) -> Response:
+        row = status_of(error)
+        on_error(getattr(request.state, "operation", "unrouted"), code_of(error))
+        if row.status == 500:
+            log.error("request failed: %s %s", request.method, request.url.path, exc_info=error)
+        response = json_response(error_content(error), row.status)
+        if row.status in (429, 503):
+            response.headers["Retry-After"] = "1"
+        return response
+
+    async def answer_invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return await answer_error(request, explain_faults(error.errors(), skip=1))
+
+    async def answer_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if isinstance(error.__cause__, CrossrayError):  # FastAPI wraps what reading a body raises
+            return await answer_error(request, error.__cause__)
+        if error.status_code == 404:
+            return await answer_error(request, NotFound(f"there is no {request.url.path}", "path"))
+        response = await answer_error(request, BadRequest(str(error.detail), None))
+        response.status_code = error.status_code
+        return response
+
+    for kind in ERRORS:
+        app.add_exception_handler(kind, answer_error)
+    app.add_exception_handler(RequestValidationError, answer_invalid)
+    app.add_exception_handler(HTTPException, answer_http)
+    app.add_exception_handler(Exception, answer_error)
+    headers = {FINGERPRINT_HEADER: services.info.contract.fingerprint}
+    return Gate(
+        app,
+        max_body_bytes=limits.max_body_bytes,
+        request_timeout_s=limits.request_timeout_s,
+        headers=headers,
+        on_done=on_done,
+    )

@@ -1,0 +1,99 @@
+"""Many concurrent calls into few: what Serve costs is paid a handle call, so a call should carry a batch.
+
+An item is sent at once when fewer calls are under way than there are replicas. Otherwise the devices are busy anyway,
+and it waits until a call returns or a whole batch has gathered, never longer. This module does not know Ray.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Coalescer(Generic[T, R]):
+    """Gathers items of concurrent callers into calls of at most `max_items` items and `max_bytes` bytes.
+
+    `call` answers one result an item, in order. What it raises reaches every item of that call.
+    `width` says how many calls may be under way before items start to gather: the number of replicas.
+    """
+
+    def __init__(
+        self,
+        call: Callable[[list[T]], Awaitable[Sequence[R]]],
+        *,
+        max_items: int,
+        size_bytes: Callable[[T], int] = lambda _: 0,
+        max_bytes: int = 8 << 20,
+        width: Callable[[], int] = lambda: 1,
+    ) -> None:
+        self._call = call
+        self._max_items = max_items
+        self._size_bytes = size_bytes
+        self._max_bytes = max_bytes
+        self._width = width
+        self._pending: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._in_flight = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, item: T) -> R:
+        """The result for `item`. A caller that is cancelled before its item is sent takes the item back."""
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._pending.append((item, future))
+        self._flush()
+        return await future
+
+    async def many(self, items: Sequence[T]) -> list[R]:
+        """The results for all of `items`, in order; they are offered together, so they travel together."""
+        loop = asyncio.get_running_loop()
+        futures: list[asyncio.Future[R]] = [loop.create_future() for _ in items]
+        self._pending.extend(zip(items, futures, strict=True))
+        self._flush()
+        return list(await asyncio.gather(*futures))
+
+    def _flush(self) -> None:
+        while self._pending and (self._in_flight < self._width() or len(self._pending) >= self._max_items):
+            batch = self._take()
+            if batch:
+                self._in_flight += 1
+                task = asyncio.get_running_loop().create_task(self._send(batch))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    def _take(self) -> list[tuple[T, asyncio.Future[R]]]:
+        """The next call's items. With several free replicas the pending items are shared out among them."""
+        free = max(self._width() - self._in_flight, 1)
+        room = min(self._max_items, -(-len(self._pending) // free))
+        batch: list[tuple[T, asyncio.Future[R]]] = []
+        size = 0
+        while self._pending and len(batch) < room:
+            item, future = self._pending[0]
+            if future.done():
+                self._pending.popleft()
+                continue
+            size += self._size_bytes(item)
+            if batch and size > self._max_bytes:
+                break
+            self._pending.popleft()
+            batch.append((item, future))
+        return batch
+
+    async def _send(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
+        try:
+            results = await self._call([item for item, _ in batch])
+            for (_, future), result in zip(batch, results, strict=True):
+                if not future.done():
+                    future.set_result(result)
+        except BaseException as error:
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error) if isinstance(error, Exception) else future.cancel()
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            self._in_flight -= 1
+            self._flush()

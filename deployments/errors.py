@@ -1,0 +1,122 @@
+"""The errors table: every exception that may reach HTTP, with its status, type and code.
+
+    CrossrayError
+    ├── BadRequest       400  a body, a field or a parameter that does not validate
+    ├── NotFound         404  no such item, image or route
+    ├── Conflict         409  the caller's fingerprint is not the collection's
+    ├── TooLarge         413  the body is over the limit
+    ├── Overloaded       429  a queue is full; Retry-After says when to come back
+    ├── Unavailable      503  a part of the cluster does not answer
+    └── DeadlineExceeded 504  the request's time ran out
+
+Errors of the leaves are mapped by `status_of`; what is not in the table is a bug and answers 500 without details.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from encoders.errors import ContractMismatch, InputError, ModelUnavailable
+from retrieval.errors import (
+    IndexLocked,
+    IndexUnavailable,
+    InvalidFilter,
+    InvalidQuery,
+    InvalidRecord,
+    SpaceMismatch,
+    StorageFull,
+)
+
+
+class CrossrayError(Exception):
+    """Base of the errors that the deployments raise on purpose."""
+
+    def __init__(self, message: str, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message, param, code)
+        self.message = message
+        self.param = param
+        self.code = code
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class BadRequest(CrossrayError):
+    """The request does not validate."""
+
+
+class NotFound(CrossrayError):
+    """There is no such thing."""
+
+
+class Conflict(CrossrayError):
+    """The request assumes a state that is not so."""
+
+
+class TooLarge(CrossrayError):
+    """The body is over the limit."""
+
+
+class Overloaded(CrossrayError):
+    """A queue is full."""
+
+
+class Unavailable(CrossrayError):
+    """A part of the cluster does not answer."""
+
+
+class DeadlineExceeded(CrossrayError):
+    """The request's time ran out."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpError:
+    """One row of the table."""
+
+    status: int
+    type: str
+    code: str
+
+
+ERRORS: dict[type[Exception], HttpError] = {
+    BadRequest: HttpError(400, "invalid_request_error", "invalid_request"),
+    InputError: HttpError(400, "invalid_request_error", "invalid_input"),
+    InvalidRecord: HttpError(400, "invalid_request_error", "invalid_record"),
+    InvalidQuery: HttpError(400, "invalid_request_error", "invalid_query"),
+    InvalidFilter: HttpError(400, "invalid_request_error", "invalid_filter"),
+    NotFound: HttpError(404, "not_found_error", "not_found"),
+    Conflict: HttpError(409, "conflict_error", "fingerprint_mismatch"),
+    ContractMismatch: HttpError(409, "conflict_error", "contract_mismatch"),
+    SpaceMismatch: HttpError(409, "conflict_error", "contract_mismatch"),
+    TooLarge: HttpError(413, "invalid_request_error", "body_too_large"),
+    Overloaded: HttpError(429, "rate_limit_error", "overloaded"),
+    ModelUnavailable: HttpError(503, "unavailable_error", "model_unavailable"),
+    IndexUnavailable: HttpError(503, "unavailable_error", "index_unavailable"),
+    IndexLocked: HttpError(503, "unavailable_error", "index_locked"),
+    Unavailable: HttpError(503, "unavailable_error", "unavailable"),
+    DeadlineExceeded: HttpError(504, "timeout_error", "deadline_exceeded"),
+    StorageFull: HttpError(507, "storage_error", "storage_full"),
+}
+
+INTERNAL = HttpError(500, "internal_error", "internal_error")
+
+
+def status_of(error: BaseException) -> HttpError:
+    """The table's row for an exception, by its class or the nearest base that has one."""
+    for cls in type(error).__mro__:
+        if cls in ERRORS:
+            return ERRORS[cls]
+    return INTERNAL
+
+
+def param_of(error: BaseException) -> str | None:
+    """The field at fault, where the error names one."""
+    if isinstance(error, InvalidFilter):
+        return error.path if error.path.startswith("filter") else f"filter.{error.path}".rstrip(".")
+    return getattr(error, "param", None)
+
+
+def code_of(error: BaseException) -> str:
+    """The error's own code where it has one, else the table's."""
+    own = getattr(error, "code", None)
+    return own if isinstance(own, str) and own else status_of(error).code

@@ -1,0 +1,93 @@
+"""The ASGI layer around the API: times each request, bounds its body, and stamps its answer.
+
+It is plain ASGI and not a framework middleware, because those buffer bodies and cost more than the work they wrap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from deployments.errors import CrossrayError, DeadlineExceeded, TooLarge, status_of
+from deployments.render import error_content, json_response
+from deployments.stages import Stages
+
+
+class Gate:
+    """Puts a `Stages` in the request's state, refuses bodies over the limit, and writes the headers of ours."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_body_bytes: int,
+        request_timeout_s: float,
+        headers: Mapping[str, str],
+        on_done: Callable[[str, Stages], None] = lambda operation, stages: None,
+    ) -> None:
+        """`on_done` hears the route's operation and the laps of each answered request."""
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+        self._request_timeout_s = request_timeout_s
+        self._headers = headers
+        self._on_done = on_done
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        stages = Stages()
+        state = scope.setdefault("state", {})
+        state["stages"] = stages
+
+        started = False
+
+        async def send_stamped(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                stages.lap("respond")
+                headers = MutableHeaders(scope=message)
+                headers["Server-Timing"] = stages.server_timing()
+                for name, value in self._headers.items():
+                    headers[name] = value
+                self._on_done(state.get("operation", "unrouted"), stages)
+            await send(message)
+
+        declared = dict(scope["headers"]).get(b"content-length", b"")
+        if declared.isdigit() and int(declared) > self._max_body_bytes:
+            await self._refuse(self._too_large(), scope, receive, send_stamped)
+            return
+        try:
+            async with asyncio.timeout(self._request_timeout_s):
+                await self._app(scope, self._bounded(receive), send_stamped)
+        except TimeoutError:
+            if started:
+                raise
+            late = DeadlineExceeded(f"no answer within {self._request_timeout_s:g} s")
+            await self._refuse(late, scope, receive, send_stamped)
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(f"the body is over the limit of {self._max_body_bytes} bytes", "body")
+
+    @staticmethod
+    async def _refuse(error: CrossrayError, scope: Scope, receive: Receive, send: Send) -> None:
+        await json_response(error_content(error), status_of(error).status)(scope, receive, send)
+
+    def _bounded(self, receive: Receive) -> Receive:
+        """Counts the stream's bytes, because a declared length may be missing."""
+        seen = 0
+
+        async def bounded() -> Message:
+            nonlocal seen
+            message = await receive()
+            if message["type"] == "http.request":
+                seen += len(message.get("body", b""))
+                if seen > self._max_body_bytes:
+                    raise self._too_large()
+            return message
+
+        return bounded

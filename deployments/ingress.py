@@ -1,0 +1,61 @@
+"""The Ingress deployment: the Serve side of the HTTP API. It puts handles behind the ports and builds the app."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from starlette.types import ASGIApp
+
+from deployments.api import HttpLimits, build_api
+from deployments.metrics import Metrics
+from deployments.remote import RemoteEncoder, RemoteIndex
+from deployments.services import build_services
+from encoders import EncoderInfo
+from encoders.images import ImageLimits
+from retrieval import MediaStore
+
+
+@dataclass(frozen=True, slots=True)
+class IngressOptions:
+    """What an Ingress replica is told."""
+
+    media_path: Path
+    images: ImageLimits
+    http: HttpLimits
+    encode_call_items: int
+    """Most items in one call to the encoder: a batch of its."""
+    bulk_calls: int
+    """Calls of bulk work that may be under way to each encoder replica."""
+
+
+class IngressDeployment:
+    """Holds the handles; Serve asks it for the app once it is constructed."""
+
+    async def __init__(self, options: IngressOptions, encoder: Any, retriever: Any) -> None:  # type: ignore[misc]
+        """`encoder` and `retriever` are Serve DeploymentHandles."""
+        info: EncoderInfo = await encoder.info.remote()
+        self._metrics = metrics = Metrics(encoder=info.name)
+        self._limits = options.http
+        self._services = build_services(
+            RemoteEncoder(
+                encoder,
+                max_items=options.encode_call_items,
+                bulk_width=options.bulk_calls,
+                on_retry=metrics.retry,
+            ),
+            RemoteIndex(retriever, on_retry=metrics.retry),
+            MediaStore(options.media_path),
+            info,
+            options.images,
+        )
+
+    def __serve_build_asgi_app__(self) -> ASGIApp:
+        metrics = self._metrics
+        return build_api(
+            self._services,
+            self._limits,
+            on_done=lambda operation, stages: metrics.stages(operation, stages.laps_s()),
+            on_error=metrics.error,
+        )

@@ -1,0 +1,159 @@
+"""Items: what is stored, how it gets there, and what an acknowledgement promises.
+
+A write is acknowledged when its media file and its row are on disk, the file first. The same content has the same id,
+and content that is there already is not encoded again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from deployments.content import content_id
+from deployments.encoder import EncodeTask
+from deployments.errors import NotFound
+from deployments.ports import EncodePort, IndexPort
+from deployments.schemas import Item
+from deployments.search import require_fingerprint
+from deployments.stages import Stages
+from encoders import EncoderInfo, EncoderInput, Vectors
+from encoders.images import ImageLimits, probe, thumbnail
+from retrieval import MediaStore, Payload, Record
+from retrieval.errors import InvalidRecord
+
+THUMBNAIL_PX = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A write that is on disk. `outcome` is created, updated (same content, other metadata) or unchanged."""
+
+    record: Record
+    outcome: str
+
+
+class ItemService:
+    """Adds, fetches and deletes items. Plain Python over the ports and the media store."""
+
+    def __init__(
+        self, encoder: EncodePort, index: IndexPort, media: MediaStore, info: EncoderInfo, limits: ImageLimits
+    ) -> None:
+        self._encoder = encoder
+        self._index = index
+        self._media = media
+        self._info = info
+        self._limits = limits
+
+    async def add(self, item: Item, stages: Stages) -> Stored:
+        """Store one item. Raises InputError, InvalidRecord, Conflict, and what the ports raise: nothing is kept then."""
+        id = item.id or content_id(item.image, item.text)
+        fresh = self._payload(item)
+        stages.lap("inspect")
+        existing = (await self._index.get([id]))[0]
+        stages.lap("lookup")
+        if existing is not None and _same_content(existing.payload, fresh) and item.vector is None:
+            return await self._refresh(existing, fresh, item, stages)
+        vector = await self._vector(item, stages)
+        if item.image is not None:
+            await asyncio.to_thread(self._media.put, item.image)
+            stages.lap("media")
+        record = Record(id, vector, fresh)
+        await self._index.upsert([record])
+        stages.lap("upsert")
+        return Stored(record, "created" if existing is None else "updated")
+
+    async def get(self, id: str) -> Record:
+        """Raises NotFound."""
+        record = (await self._index.get([id]))[0]
+        if record is None:
+            raise NotFound(f"there is no item {id!r}", "id")
+        return record
+
+    async def existing(self, ids: Sequence[str]) -> list[str]:
+        """Those of `ids` that are stored, in order."""
+        return [record.id for record in await self._index.get(ids) if record is not None]
+
+    async def page(self, after: str, limit: int) -> tuple[list[Record], int]:
+        """Up to `limit` records with `id > after`, by id, and how many there are in all."""
+        return await self._index.scan(after, limit), await self._index.count()
+
+    async def delete(self, id: str) -> None:
+        """Removes the row. The media file stays, because other items may name it. Raises NotFound."""
+        if await self._index.delete([id]) == 0:
+            raise NotFound(f"there is no item {id!r}", "id")
+
+    async def image(self, id: str) -> tuple[bytes, str]:
+        """An item's stored file and its type. Raises NotFound."""
+        payload = (await self.get(id)).payload
+        data = None if payload.media is None else await asyncio.to_thread(self._media.get, payload.media)
+        if data is None:
+            raise NotFound(f"the item {id!r} has no image", "id", "no_image")
+        return data, payload.mime or "application/octet-stream"
+
+    async def thumbnail(self, id: str) -> bytes:
+        """A small JPEG, made when it is first asked for. Raises NotFound."""
+        payload = (await self.get(id)).payload
+        if payload.media is not None:
+            name = f"thumbnail-{THUMBNAIL_PX}.jpg"
+            cached = await asyncio.to_thread(self._media.get_derived, payload.media, name)
+            if cached is not None:
+                return cached
+        data, _ = await self.image(id)
+        small = await asyncio.to_thread(thumbnail, data, self._limits, THUMBNAIL_PX)
+        assert payload.media is not None
+        await asyncio.to_thread(self._media.put_derived, payload.media, name, small)
+        return small
+
+    def _payload(self, item: Item) -> Payload:
+        """Everything but the vector; reads an image's header only, because the encoder decodes it anyway."""
+        seen = None if item.image is None else probe(item.image, self._limits)
+        kind = EncoderInput(item.text, item.image).modality
+        return Payload(
+            kind=kind,
+            text=item.text,
+            media=None if item.image is None else self._media.address(item.image),
+            mime=None if seen is None else seen.mime,
+            width=0 if seen is None else seen.width,
+            height=0 if seen is None else seen.height,
+            source=item.source,
+            tags=tuple(item.tags),
+            metadata=item.metadata,
+            created_at=time.time() if item.created_at is None else item.created_at,
+        )
+
+    async def _refresh(self, existing: Record, fresh: Payload, item: Item, stages: Stages) -> Stored:
+        """Same content: keep the vector and the date, and take the new metadata when it differs."""
+        old = existing.payload
+        payload = replace(fresh, created_at=old.created_at, source=item.source or old.source)
+        if payload == old:
+            return Stored(existing, "unchanged")
+        record = Record(existing.id, existing.vector, payload)
+        await self._index.upsert([record])
+        stages.lap("upsert")
+        return Stored(record, "updated")
+
+    async def _vector(self, item: Item, stages: Stages) -> Vectors:
+        if item.vector is not None:
+            require_fingerprint(self._info, item.fingerprint)
+            return self._given_vector(item.vector)
+        task = EncodeTask(EncoderInput(item.text, item.image), "document", "bulk")
+        outcome = (await self._encoder.encode([task]))[0]
+        stages.split(outcome.stages_s, rest="encode_call")
+        return outcome.unwrap()
+
+    def _given_vector(self, values: Sequence[float]) -> Vectors:
+        if len(values) != self._info.dim:
+            raise InvalidRecord(f"the vector has {len(values)} numbers, not {self._info.dim}", "vector")
+        vector = np.asarray(values, dtype=np.float32)
+        norm = float(np.linalg.norm(vector))
+        if not np.isfinite(norm) or norm < 1e-6:
+            raise InvalidRecord("the vector must be finite and not zero", "vector")
+        return np.asarray(vector / norm, dtype=np.float32)
+
+
+def _same_content(old: Payload, new: Payload) -> bool:
+    return (old.media, old.text, old.kind) == (new.media, new.text, new.kind)

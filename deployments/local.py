@@ -1,0 +1,46 @@
+"""The ports without Ray: the workers in this process. For tests, and for whoever wants the search without a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from deployments.encoder import EncodeOutcome, EncoderWorker, EncodeTask
+from retrieval import Hit, IndexHealth, Query, Record, VectorIndex
+
+
+class LocalEncoder:
+    """An EncodePort over a worker in this process."""
+
+    def __init__(self, worker: EncoderWorker) -> None:
+        self._worker = worker
+
+    async def encode(self, tasks: Sequence[EncodeTask]) -> list[EncodeOutcome]:
+        return (await self._worker.encode(tasks)).outcomes
+
+
+class LocalIndex:
+    """An IndexPort over an index in this process."""
+
+    def __init__(self, index: VectorIndex) -> None:
+        self._index = index
+
+    async def search(self, query: Query) -> list[Hit]:
+        return (await self._index.search([query]))[0]
+
+    async def upsert(self, records: Sequence[Record]) -> None:
+        await self._index.upsert(records)
+
+    async def get(self, ids: Sequence[str]) -> list[Record | None]:
+        return await self._index.get(ids)
+
+    async def delete(self, ids: Sequence[str]) -> int:
+        return await self._index.delete(ids)
+
+    async def scan(self, after: str, limit: int) -> list[Record]:
+        return await self._index.scan(after, limit)
+
+    async def count(self) -> int:
+        return await self._index.count()
+
+    async def health(self) -> IndexHealth:
+        return await self._index.health()

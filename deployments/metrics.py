@@ -1,0 +1,58 @@
+"""Every metric of ours, in one place. Ray exports them as `ray_crossray_…` on each node's metrics port.
+
+Serve's own metrics already count HTTP requests, queues and replicas; these say what only Crossray knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ray.util.metrics import Counter, Gauge, Histogram
+
+_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]
+_SIZES = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0]
+
+
+class Metrics:
+    """The metrics of one process. `encoder` names the encoder it works with, and tags what depends on it."""
+
+    def __init__(self, encoder: str) -> None:
+        self._encoder = encoder
+        self._stages = Histogram(
+            "crossray_stage_seconds",
+            "Time of one stage of a request.",
+            boundaries=_SECONDS,
+            tag_keys=("operation", "stage"),
+        )
+        self._errors = Counter("crossray_errors", "Answers that were errors.", tag_keys=("operation", "code"))
+        self._items = Counter("crossray_items", "Items written.", tag_keys=("kind", "outcome"))
+        self._batch_size = Histogram(
+            "crossray_encoder_batch_size", "Items in a batch that ran.", boundaries=_SIZES, tag_keys=("encoder",)
+        )
+        self._batch_seconds = Histogram(
+            "crossray_encoder_batch_seconds", "Time a batch ran.", boundaries=_SECONDS, tag_keys=("encoder",)
+        )
+        self._queued = Gauge("crossray_encoder_queued", "Items that wait for the device.", tag_keys=("encoder", "lane"))
+        self._retries = Counter("crossray_retries", "Calls repeated after a replica was lost.", tag_keys=("target",))
+
+    def stages(self, operation: str, laps_s: Mapping[str, float]) -> None:
+        """A finished request's laps."""
+        for stage, seconds in laps_s.items():
+            self._stages.observe(seconds, tags={"operation": operation, "stage": stage})
+
+    def error(self, operation: str, code: str) -> None:
+        self._errors.inc(1, tags={"operation": operation, "code": code})
+
+    def item(self, kind: str, outcome: str) -> None:
+        """`outcome` is created, updated, unchanged or deleted."""
+        self._items.inc(1, tags={"kind": kind, "outcome": outcome})
+
+    def encoder_batch(self, size: int, seconds: float) -> None:
+        self._batch_size.observe(size, tags={"encoder": self._encoder})
+        self._batch_seconds.observe(seconds, tags={"encoder": self._encoder})
+
+    def encoder_queued(self, lane: str, count: int) -> None:
+        self._queued.set(count, tags={"encoder": self._encoder, "lane": lane})
+
+    def retry(self, target: str) -> None:
+        self._retries.inc(1, tags={"target": target})

@@ -1,0 +1,39 @@
+"""What the services need of the rest of the graph, as two small protocols.
+
+In a cluster they are handles with coalescing and retries (`deployments/remote.py`); without Ray they are the workers
+themselves (`deployments/local.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from deployments.encoder import EncodeOutcome, EncodeTask
+from retrieval import Hit, IndexHealth, Query, Record
+
+
+class EncodePort(Protocol):
+    """Where inputs become vectors."""
+
+    async def encode(self, tasks: Sequence[EncodeTask]) -> list[EncodeOutcome]:
+        """One outcome a task, in order. Raises Overloaded or Unavailable for all."""
+        ...
+
+
+class IndexPort(Protocol):
+    """Where records live. Each method raises the index's own errors, or Unavailable."""
+
+    async def search(self, query: Query) -> list[Hit]: ...
+
+    async def upsert(self, records: Sequence[Record]) -> None: ...
+
+    async def get(self, ids: Sequence[str]) -> list[Record | None]: ...
+
+    async def delete(self, ids: Sequence[str]) -> int: ...
+
+    async def scan(self, after: str, limit: int) -> list[Record]: ...
+
+    async def count(self) -> int: ...
+
+    async def health(self) -> IndexHealth: ...

@@ -1,0 +1,55 @@
+"""Where inputs are decoded, resized and tokenised: threads, or processes so that the device never waits for the GIL."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import time
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+
+from encoders import EncoderInput, InputError, Prepared, Preparer, Role
+
+_preparer_here: Preparer | None = None
+
+
+def _install(preparer: Preparer) -> None:
+    global _preparer_here
+    _preparer_here = preparer
+
+
+def _prepare_here(item: EncoderInput, role: Role) -> tuple[Prepared | InputError, float]:
+    assert _preparer_here is not None
+    return _timed(_preparer_here, item, role)
+
+
+def _timed(preparer: Preparer, item: EncoderInput, role: Role) -> tuple[Prepared | InputError, float]:
+    started = time.perf_counter()
+    try:
+        prepared: Prepared | InputError = preparer(item, role)
+    except InputError as error:
+        prepared = error
+    return prepared, time.perf_counter() - started
+
+
+class PreparePool:
+    """Runs an encoder's preparer off the event loop, in `workers` threads or processes."""
+
+    def __init__(self, preparer: Preparer, workers: int, *, processes: bool = False) -> None:
+        self._preparer = preparer
+        self._processes = processes
+        # Processes come from a clean server: this process holds threads, which a fork would not survive.
+        self._pool: Executor = (
+            ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver"), _install, (preparer,))
+            if processes
+            else ThreadPoolExecutor(workers, thread_name_prefix="prepare")
+        )
+
+    async def prepare(self, item: EncoderInput, role: Role) -> tuple[Prepared | InputError, float]:
+        """The prepared input, or the error that is this input's alone; and the seconds it took."""
+        loop = asyncio.get_running_loop()
+        if self._processes:
+            return await loop.run_in_executor(self._pool, _prepare_here, item, role)
+        return await loop.run_in_executor(self._pool, _timed, self._preparer, item, role)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,51 @@
+"""From records and hits to answers. Answers are built as plain dicts and written by orjson: on the hot path that is
+what a response costs, and the schemas document the shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from fastapi import Response
+
+from deployments.errors import code_of, param_of, status_of
+from retrieval import Hit, Payload, Record
+
+
+def json_response(content: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), status, media_type="application/json")
+
+
+def error_content(error: BaseException) -> dict[str, Any]:
+    """`{"error": …}` for an exception; what is not in the errors table shows no details."""
+    row = status_of(error)
+    message = str(error) if row.status != 500 else "internal error: see the server's log"
+    return {"error": {"message": message, "type": row.type, "param": param_of(error), "code": code_of(error)}}
+
+
+def payload_content(id: str, payload: Payload) -> dict[str, Any]:
+    """What a hit and an item have in common."""
+    has_image = payload.media is not None
+    return {
+        "id": id,
+        "kind": payload.kind,
+        "text": payload.text,
+        "source": payload.source,
+        "tags": list(payload.tags),
+        "metadata": dict(payload.metadata),
+        "mime": payload.mime,
+        "width": payload.width,
+        "height": payload.height,
+        "created_at": payload.created_at,
+        "image_url": f"/v1/items/{id}/image" if has_image else None,
+        "thumbnail_url": f"/v1/items/{id}/thumbnail" if has_image else None,
+    }
+
+
+def hit_content(hit: Hit) -> dict[str, Any]:
+    return payload_content(hit.id, hit.payload) | {"score": round(hit.score, 6)}
+
+
+def record_content(record: Record, *, vector: bool) -> dict[str, Any]:
+    content = payload_content(record.id, record.payload) | {"media": record.payload.media}
+    return content | {"vector": record.vector.tolist()} if vector else content

@@ -1,0 +1,69 @@
+"""`POST /v1/embeddings`, OpenAI-shaped, and `POST /v1/match`."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+
+from deployments.errors import BadRequest
+from deployments.render import error_content, json_response
+from deployments.schemas import EmbeddingInput, EmbeddingsRequest, MatchAnswer, MatchRequest
+from deployments.services import Services
+from encoders import EncoderInput, InputError, Vectors
+
+
+def router(services: Services) -> APIRouter:
+    routes = APIRouter(tags=["embeddings"])
+    info = services.info
+
+    @routes.post("/v1/embeddings", summary="Vectors of texts, images, or both fused (OpenAI-shaped)")
+    async def embeddings(request: Request, body: EmbeddingsRequest) -> Response:
+        request.state.operation = "embeddings"
+        if body.model not in (None, info.name, info.contract.model):
+            raise BadRequest(f"there is no model {body.model!r}; this one is {info.name!r}", "model", "model_not_found")
+        inputs = [_input(given) for given in ([body.input] if isinstance(body.input, str) else body.input)]
+        request.state.stages.lap("read")
+        results = await services.embeddings.embed(inputs, body.input_type, body.dimensions, request.state.stages)
+        failed = [result for result in results if isinstance(result, InputError)]
+        if len(failed) == len(results):
+            raise InputError(failed[0].message, failed[0].code, "input[0]" if len(results) > 1 else "input")
+        data = [_datum(row, result, body.encoding_format) for row, result in enumerate(results)]
+        tokens = sum(len((item.text or "").split()) for item in inputs)
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        return json_response({"object": "list", "data": data, "model": info.name, "usage": usage})
+
+    @routes.post("/v1/match", response_model=MatchAnswer, summary="Every text against every image")
+    async def match(request: Request, body: MatchRequest) -> Response:
+        request.state.operation = "match"
+        request.state.stages.lap("read")
+        cosine, probability = await services.embeddings.match(body.texts, body.images, request.state.stages)
+        content = {
+            "cosine": cosine.tolist(),
+            "probability": None if probability is None else probability.tolist(),
+            "model": info.name,
+            "fingerprint": info.contract.fingerprint,
+        }
+        return json_response(content)
+
+    return routes
+
+
+def _input(given: str | EmbeddingInput) -> EncoderInput:
+    return EncoderInput(given) if isinstance(given, str) else EncoderInput(given.text, given.image)
+
+
+def _datum(row: int, result: Vectors | InputError, encoding: str) -> dict[str, Any]:
+    """One element of `data`. An input that failed alone keeps its place, with its error and no embedding."""
+    if isinstance(result, InputError):
+        failed = InputError(result.message, result.code, f"input[{row}]")
+        return {"object": "embedding", "index": row, "embedding": None, **error_content(failed)}
+    if encoding == "base64":  # little-endian float32, as OpenAI's clients decode it
+        return {
+            "object": "embedding",
+            "index": row,
+            "embedding": base64.b64encode(result.astype("<f4").tobytes()).decode(),
+        }
+    return {"object": "embedding", "index": row, "embedding": np.asarray(result).tolist()}

@@ -1,0 +1,40 @@
+"""`POST /v1/search`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from deployments.bodies import is_multipart, parse_json, parse_object, read_form
+from deployments.openapi import json_or_form
+from deployments.render import hit_content, json_response
+from deployments.schemas import SearchAnswer, SearchRequest
+from deployments.services import Services
+from deployments.stages import Stages
+
+
+def router(services: Services) -> APIRouter:
+    routes = APIRouter(tags=["search"])
+    model = {"model": services.info.name, "fingerprint": services.info.contract.fingerprint}
+
+    @routes.post(
+        "/v1/search",
+        responses={200: {"model": SearchAnswer}},
+        openapi_extra=json_or_form(SearchRequest),
+        summary="Find items by text, image, stored id, or a weighted mix",
+    )
+    async def search(request: Request) -> Response:
+        request.state.operation = "search"
+        stages: Stages = request.state.stages
+        if is_multipart(request):
+            body = parse_object(SearchRequest, await read_form(request))
+        else:
+            body = parse_json(SearchRequest, await request.body())
+        stages.lap("read")
+        hits = await services.search.search(body, stages)
+        content: dict[str, Any] = {"hits": [hit_content(hit) for hit in hits], "target": body.target, **model}
+        stages.lap("render")
+        return json_response(content | {"timings_ms": stages.milliseconds()})
+
+    return routes

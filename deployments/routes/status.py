@@ -1,0 +1,53 @@
+"""What runs and whether it is well: `/v1/models`, `/health/live`, `/health/ready`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from fastapi import APIRouter, Request, Response
+
+from deployments.render import json_response
+from deployments.schemas import HealthAnswer, ModelsAnswer
+from deployments.services import Services
+
+
+def router(services: Services) -> APIRouter:
+    routes = APIRouter(tags=["status"])
+    info = services.info
+    model = {
+        "id": info.name,
+        "object": "model",
+        "description": info.description,
+        "dim": info.dim,
+        "dimensions": list(info.dimensions),
+        "modalities": sorted(info.modalities),
+        "languages": list(info.languages),
+        "max_text_chars": info.max_text_chars,
+        "contract": asdict(info.contract),
+        "fingerprint": info.contract.fingerprint,
+    }
+
+    @routes.get("/v1/models", response_model=ModelsAnswer, summary="The encoder that runs, and its vector contract")
+    async def models(request: Request) -> Response:
+        request.state.operation = "models"
+        return json_response({"object": "list", "data": [model]})
+
+    @routes.get("/health/live", response_model=HealthAnswer, summary="This process answers")
+    async def live(request: Request) -> Response:
+        request.state.operation = "live"
+        return json_response({"status": "ok"})
+
+    @routes.get("/health/ready", response_model=HealthAnswer, summary="Encoder and index answer")
+    async def ready(request: Request) -> Response:
+        request.state.operation = "ready"
+        state = await services.health.ready()
+        content = {
+            "status": "ok" if state.ready else "degraded",
+            "encoder": info.name,
+            "index": state.index,
+            "count": state.count,
+            "detail": state.detail,
+        }
+        return json_response(content, 200 if state.ready else 503)
+
+    return routes

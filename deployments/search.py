@@ -1,0 +1,88 @@
+"""Search, the whole algorithm on one screen: encode the parts, mix them into one vector, ask the index, trim.
+
+Plain Python over two ports; it knows neither Ray nor HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from deployments.encoder import EncodeTask
+from deployments.errors import BadRequest, Conflict, NotFound
+from deployments.ports import EncodePort, IndexPort
+from deployments.schemas import Part, SearchRequest
+from deployments.stages import Stages
+from encoders import EncoderInfo, EncoderInput, InputError, Vectors
+from retrieval import Hit, Query, parse_filter
+
+
+class SearchService:
+    """Finds items by text, image, stored id, or a weighted mix of these."""
+
+    def __init__(self, encoder: EncodePort, index: IndexPort, info: EncoderInfo) -> None:
+        self._encoder = encoder
+        self._index = index
+        self._info = info
+
+    async def search(self, request: SearchRequest, stages: Stages) -> list[Hit]:
+        """Hits, best first. Raises BadRequest, NotFound, Conflict, and what the ports raise."""
+        require_fingerprint(self._info, request.fingerprint)
+        condition = None if request.filter is None else parse_filter(request.filter)
+        parts = request.parts()
+        vector = mix(await self._vectors(parts, stages), [part.weight for part in parts])
+        own = {part.id for part in parts if part.id is not None}
+        query = Query(vector, request.top_k + len(own), request.target, condition)
+        hits = [hit for hit in await self._index.search(query) if hit.id not in own][: request.top_k]
+        if request.min_score is not None:
+            hits = [hit for hit in hits if hit.score >= request.min_score]
+        stages.lap("search")
+        return hits
+
+    async def _vectors(self, parts: Sequence[Part], stages: Stages) -> list[Vectors]:
+        """The parts' unit vectors `(dim,)`, in order: encoded where they are inputs, fetched where they are ids."""
+        vectors: dict[int, Vectors] = {}
+        stored = [(row, part.id) for row, part in enumerate(parts) if part.id is not None]
+        if stored:
+            records = await self._index.get([id for _, id in stored])
+            for (row, id), record in zip(stored, records, strict=True):
+                if record is None:
+                    raise NotFound(f"there is no item {id!r}", _param(parts, row, "id"))
+                vectors[row] = record.vector
+            stages.lap("fetch")
+        given = [row for row, part in enumerate(parts) if part.id is None]
+        if given:
+            tasks = [EncodeTask(EncoderInput(parts[row].text, parts[row].image), "query") for row in given]
+            outcomes = await self._encoder.encode(tasks)
+            slowest = max(outcomes, key=lambda outcome: sum(outcome.stages_s.values()))
+            stages.split(slowest.stages_s, rest="encode_call")
+            for row, outcome in zip(given, outcomes, strict=True):
+                try:
+                    vectors[row] = outcome.unwrap()
+                except InputError as error:
+                    raise InputError(error.message, error.code, _param(parts, row, error.param)) from error
+        return [vectors[row] for row in range(len(parts))]
+
+
+def _param(parts: Sequence[Part], row: int, field: str | None) -> str | None:
+    """The field at fault as the caller wrote it: inside `mix` only where there is more than one part."""
+    return field if len(parts) == 1 else f"mix[{row}]" + (f".{field}" if field else "")
+
+
+def mix(vectors: Sequence[Vectors], weights: Sequence[float]) -> Vectors:
+    """The weighted sum of unit vectors, `(dim,)` and unit again. Raises BadRequest when the parts cancel out."""
+    total = np.asarray(weights, dtype=np.float32) @ np.stack(vectors)
+    norm = float(np.linalg.norm(total))
+    if norm < 1e-6:
+        raise BadRequest("the parts of the mix cancel out: change a weight", "mix", "empty_mix")
+    return np.asarray(total / norm, dtype=np.float32)
+
+
+def require_fingerprint(info: EncoderInfo, given: str | None) -> None:
+    """Raises Conflict when the caller counts on another vector contract than the one that runs."""
+    if given is not None and given != info.contract.fingerprint:
+        raise Conflict(
+            f"the fingerprint is {info.contract.fingerprint}, not {given}: GET /v1/models shows the whole contract",
+            "fingerprint",
+        )

@@ -1,0 +1,36 @@
+"""What the routes call, in one small bundle, and how it is put together from the ports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deployments.embeddings import EmbeddingService
+from deployments.health import HealthService
+from deployments.items import ItemService
+from deployments.ports import EncodePort, IndexPort
+from deployments.search import SearchService
+from encoders import EncoderInfo
+from encoders.images import ImageLimits
+from retrieval import MediaStore
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    search: SearchService
+    items: ItemService
+    embeddings: EmbeddingService
+    health: HealthService
+    info: EncoderInfo
+
+
+def build_services(
+    encoder: EncodePort, index: IndexPort, media: MediaStore, info: EncoderInfo, images: ImageLimits
+) -> Services:
+    """The services over these ports."""
+    return Services(
+        search=SearchService(encoder, index, info),
+        items=ItemService(encoder, index, media, info, images),
+        embeddings=EmbeddingService(encoder, info),
+        health=HealthService(encoder, index, info),
+        info=info,
+    )

@@ -1,0 +1,78 @@
+"""Where the bytes of images live: content-addressed files under one folder.
+
+A file is named by the sha256 of its content, so writing it twice is writing it once, and several processes may share
+the folder. `put` returns when the file and its name are on disk.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from pathlib import Path
+
+from retrieval.durable import make_folder, replacing
+from retrieval.errors import StorageFull
+
+
+class MediaStore:
+    """Files by content, and small files derived from them, which may be lost and made again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @staticmethod
+    def address(data: bytes) -> str:
+        """The name of these bytes: 64 hex digits."""
+        return hashlib.sha256(data).hexdigest()
+
+    def put(self, data: bytes) -> str:
+        """Stores bytes durably and returns their address. Raises StorageFull; then nothing is left behind."""
+        address = self.address(data)
+        path = self._path(address)
+        if not path.exists():
+            self._write(path, data)
+        return address
+
+    def get(self, address: str) -> bytes | None:
+        """The bytes at an address; None where there are none."""
+        return _read(self._path(address))
+
+    def delete(self, address: str) -> None:
+        """Removes a file and what was derived from it. An address that is not there is fine."""
+        path = self._path(address)
+        for file in (*path.parent.glob(f"{address}.*"), path):
+            file.unlink(missing_ok=True)
+
+    def put_derived(self, address: str, name: str, data: bytes) -> None:
+        """Keeps something made from a file, such as a thumbnail. Raises StorageFull."""
+        self._write(self._derived(address, name), data)
+
+    def get_derived(self, address: str, name: str) -> bytes | None:
+        """What `put_derived` kept under that name; None where there is nothing."""
+        return _read(self._derived(address, name))
+
+    def _path(self, address: str) -> Path:
+        if len(address) != 64 or not set(address) <= set("0123456789abcdef"):
+            raise ValueError(f"not the address of a stored file: {address[:80]!r}")
+        return self._folder / address[:2] / address
+
+    def _derived(self, address: str, name: str) -> Path:
+        return self._path(address).with_name(f"{address}.{name}")
+
+    @staticmethod
+    def _write(path: Path, data: bytes) -> None:
+        try:
+            make_folder(path.parent)
+            with replacing(path) as file:
+                file.write(data)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StorageFull(f"no room left for {len(data)} bytes under {path.parent.parent}") from error
+            raise
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
