@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import re
 from pathlib import Path
 
-from retrieval.durable import make_folder, replacing
+from retrieval.durable import make_folder, replacing, sync_folder
 from retrieval.errors import StorageFull
 
 
@@ -19,6 +20,7 @@ class MediaStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._durable_folders: set[Path] = set()
 
     @staticmethod
     def address(data: bytes) -> str:
@@ -29,9 +31,16 @@ class MediaStore:
         """Stores bytes durably and returns their address. Raises StorageFull; then nothing is left behind."""
         address = self.address(data)
         path = self._path(address)
-        if not path.exists():
+        if path.exists():
+            # Another thread or process may have named it a moment ago and not yet flushed the name.
+            self._make_folder(path.parent)
+            sync_folder(path.parent)
+        else:
             self._write(path, data)
         return address
+
+    def exists(self, address: str) -> bool:
+        return self._path(address).exists()
 
     def get(self, address: str) -> bytes | None:
         """The bytes at an address; None where there are none."""
@@ -57,12 +66,20 @@ class MediaStore:
         return self._folder / address[:2] / address
 
     def _derived(self, address: str, name: str) -> Path:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name):
+            raise ValueError(f"not a name for a derived file: {name!r}")
         return self._path(address).with_name(f"{address}.{name}")
 
-    @staticmethod
-    def _write(path: Path, data: bytes) -> None:
+    def _make_folder(self, folder: Path) -> None:
+        """Flushes the folder's own name even where it is there already: who made it may not have come so far."""
+        if folder not in self._durable_folders:
+            make_folder(folder)
+            sync_folder(folder.parent)
+            self._durable_folders.add(folder)
+
+    def _write(self, path: Path, data: bytes) -> None:
         try:
-            make_folder(path.parent)
+            self._make_folder(path.parent)
             with replacing(path) as file:
                 file.write(data)
         except OSError as error:

@@ -59,7 +59,7 @@ class MilvusConnection:
     @contextlib.contextmanager
     def naming_errors(self) -> Iterator[None]:
         """Turns the client's errors into ours, one line each."""
-        from grpc import RpcError  # type: ignore[import-untyped]
+        from grpc import RpcError
         from pymilvus.exceptions import MilvusException
 
         try:
