@@ -173,11 +173,12 @@ class Client:
                 if last or response.status_code not in RETRIED_STATUSES:
                     raise _api_error(response)
                 wait_s = max(wait_s, _retry_after_s(response))
-            if self._closed.wait(min(wait_s, MAX_WAIT_S) * random.uniform(0.75, 1.25)):  # noqa: S311
-                raise ServerUnreachable(self.url, "the client was closed")
+            self._closed.wait(min(wait_s, MAX_WAIT_S) * random.uniform(0.75, 1.25))  # noqa: S311
         raise AssertionError("unreachable: attempts >= 1")
 
     def _attempt(self, method: str, path: str, **options: Any) -> httpx.Response:
+        if self._closed.is_set():
+            raise ServerUnreachable(self.url, "the client was closed")
         try:
             return self._http.request(method, path, **options)
         except httpx.TimeoutException as error:

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
+
+from retrieval.durable import make_folder, replacing
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its place, synced to disk, when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        # mkstemp makes files for the owner's eyes only; a result is a file like any other.
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def open_result(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write that takes the place of `path` when the block ends well. Missing folders are made."""
+    make_folder(path.absolute().parent)
+    with replacing(path) as file:
+        # Temporary files are for their owner's eyes only; a result is a file like any other.
+        os.fchmod(file.fileno(), 0o644)
+        yield file
 
 
 def write_text(path: Path, content: str) -> None:
     """UTF-8, whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(content, encoding="utf-8")
+    with open_result(path) as file:
+        file.write(content.encode())

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from cluster.client import Client
 from cluster.errors import BadExport, ClusterError
-from cluster.files import replacing
+from cluster.files import open_result
 from cluster.indexing.upload import Failure
 from deployments.schemas import ErrorAnswer, ItemAnswer, ItemPage, ModelAnswer
 from encoders.contract import VectorContract
@@ -56,9 +56,9 @@ def export_items(client: Client, path: Path, *, media: bool = True, advance: Adv
     schema = _schema(model, media)
     written = 0
     with (
-        replacing(path) as temporary,
+        open_result(path) as file,
         ThreadPoolExecutor(FETCHES) as pool,
-        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+        pq.ParquetWriter(file, schema, compression="zstd") as writer,
     ):
         for page in client.pages(limit=ROWS, vectors=True):
             _require_same_space(page, model)

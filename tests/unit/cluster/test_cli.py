@@ -1,0 +1,70 @@
+"""The command line as a whole: help, misuse, errors, and what it loads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from cluster.cli import build_app
+
+COMMANDS = ("up", "down", "status", "index", "search", "match", "eval", "export", "import", "doctor", "model")
+HEAVY = ("numpy", "torch", "ray", "httpx", "httpx2", "fastapi", "faiss", "PIL", "pyarrow", "matplotlib")
+"""Pydantic is not among them: typer loads it by itself."""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_says_what_a_command_does(command: str) -> None:
+    answer = CliRunner().invoke(build_app(), [command, "--help"])
+    assert answer.exit_code == 0
+    assert "Usage:" in answer.output
+    assert len(answer.output) > 200
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["index", "--help"], ["search", "--help"], ["eval", "--help"]])
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    """What makes a command slow to answer is what it imports."""
+    code = (
+        "import sys\n"
+        "from cluster.cli import build_app\n"
+        "try:\n"
+        f"    build_app()({arguments!r})\n"
+        "except SystemExit as end:\n"
+        "    assert end.code == 0\n"
+        f"print('LOADED', [name for name in {HEAVY!r} if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "LOADED []"
+
+
+def crossray(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cluster.cli", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["search"], 2, "give a text"),
+        (["search", "x", "--id", "y"], 2, "give a text"),
+        (["search", "x", "--top-k", "0"], 2, "top-k"),
+        (["index"], 2, "give files or folders"),
+        (["eval", "/nowhere-at-all"], 2, "does not exist"),
+        (["search", "x", "--filter", "oops"], 1, "--filter"),
+        (["search", "x", "--url", "http://127.0.0.1:9"], 1, "crossray up --detach"),
+        (["search", "x", "--url", "gopher://there"], 1, "no Crossray answers"),
+        (["index", "/nowhere-at-all"], 1, "no file or folder"),
+        (["eval", ".", "--encoder", "nonesuch"], 1, "captions.jsonl"),
+    ],
+)
+def test_an_error_is_said_without_a_traceback(arguments: list[str], code: int, says: str) -> None:
+    done = crossray(*arguments)
+    assert done.returncode == code
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    if code == 1:
+        assert len(done.stderr.splitlines()) == 1

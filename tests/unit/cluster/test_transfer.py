@@ -1,0 +1,151 @@
+"""Export and import over a real server: what goes out comes back the same, and no vector lands in another space."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from cluster import transfer
+from cluster.client import Client
+from cluster.errors import BadExport, ServerUnreachable
+from cluster.indexing.sources import Source
+from cluster.indexing.upload import Indexer
+from cluster.transfer import count_rows, export_items, import_items
+from encoders.contract import VectorContract
+from encoders.fake import FakeEncoder
+
+
+@pytest.fixture
+def filled(client: Client, tmp_path: Path) -> Client:
+    """A server with texts and photos."""
+    sources = [
+        Source(f"n{n}", text=f"text number {n}", metadata={"n": n, "half": n / 2, "even": n % 2 == 0})
+        for n in range(150)
+    ]
+    for colour in ("red", "green", "blue"):
+        path = tmp_path / f"{colour}.png"
+        Image.new("RGB", (16, 16), colour).save(path)
+        sources.append(Source(path.name, path=str(path), tags=("photo", "色")))
+    assert not Indexer(client).run(sources).failed
+    return client
+
+
+@pytest.fixture
+def empty(serve: Callable[..., Any], tmp_path: Path) -> Iterator[Client]:
+    """Another server, with the same encoder and nothing in it."""
+    with serve(FakeEncoder(), tmp_path / "other") as url, Client(url) as other:
+        yield other
+
+
+def items(client: Client) -> list[dict[str, object]]:
+    return [item.model_dump() for page in client.pages(limit=50, vectors=True) for item in page.items]
+
+
+def test_a_collection_survives_the_round_trip(filled: Client, empty: Client, tmp_path: Path) -> None:
+    file = tmp_path / "all.parquet"
+    seen: list[int] = []
+    assert export_items(filled, file, advance=seen.append) == 153
+    assert (sum(seen), count_rows(file)) == (153, 153)
+    report = import_items(empty, file)
+    assert (report.imported, report.skipped, report.failed) == (153, 0, [])
+    before, after = items(filled), items(empty)
+    # An index brings vectors to unit length again, which may move the last bit.
+    for old, new in zip(before, after, strict=True):
+        assert new.pop("vector") == pytest.approx(old.pop("vector"), abs=1e-6)
+    assert after == before
+    red = next(item for item in items(empty) if item["source"] == "red.png")
+    assert empty.image(str(red["id"])).content == (tmp_path / "red.png").read_bytes()
+    assert empty.search({"text": "red", "target": "image"}).hits[0].source == "red.png"
+
+
+def test_the_file_says_what_its_vectors_are(filled: Client, tmp_path: Path) -> None:
+    export_items(filled, tmp_path / "all.parquet")
+    schema = pq.read_schema(tmp_path / "all.parquet")
+    contract = VectorContract.from_json(schema.metadata[b"crossray.contract"].decode())
+    assert contract == FakeEncoder().info.contract
+    assert schema.metadata[b"crossray.fingerprint"].decode() == contract.fingerprint
+    assert schema.field("vector").type == pa.list_(pa.float32(), contract.dim)
+    row = pq.read_table(tmp_path / "all.parquet").to_pylist()[0]
+    assert set(json.loads(row["metadata"])) <= {"n", "half", "even"}
+
+
+def test_a_row_group_holds_few_rows(filled: Client, tmp_path: Path) -> None:
+    export_items(filled, tmp_path / "all.parquet")
+    metadata = pq.read_metadata(tmp_path / "all.parquet")
+    assert max(metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)) <= transfer.ROWS
+
+
+def test_an_import_goes_on_where_one_was_cut_off(
+    filled: Client, empty: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "all.parquet"
+    export_items(filled, file)
+    store, calls = empty.store_batch, iter(range(10))
+
+    def break_off(batch: list[dict[str, object]]) -> object:
+        if next(calls) == 1:
+            raise KeyboardInterrupt
+        return store(batch)
+
+    monkeypatch.setattr(empty, "store_batch", break_off)
+    with pytest.raises(KeyboardInterrupt):
+        import_items(empty, file)
+    assert empty.health().count == transfer.ROWS or len(items(empty)) == transfer.ROWS
+    report = import_items(empty, file)
+    assert (report.imported, report.skipped) == (153 - transfer.ROWS, transfer.ROWS)
+
+
+def test_big_photos_go_in_small_requests(
+    filled: Client, empty: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export_items(filled, tmp_path / "all.parquet")
+    monkeypatch.setattr(transfer, "MAX_BATCH_BYTES", 1)
+    assert import_items(empty, tmp_path / "all.parquet").imported == 153
+
+
+def test_vectors_of_another_space_are_refused_and_can_be_made_anew(
+    filled: Client, serve: Callable[..., Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "all.parquet"
+    export_items(filled, file)
+    with serve(FakeEncoder(dim=32), tmp_path / "narrow") as url, Client(url) as narrow:
+        with pytest.raises(BadExport, match=r"dim: expected 32, found 64.*--reembed"):
+            import_items(narrow, file)
+        assert import_items(narrow, file, reembed=True).imported == 153
+        assert len(items(narrow)[0]["vector"]) == 32  # type: ignore[arg-type]
+
+
+def test_without_media_texts_come_back_and_photos_say_why_not(filled: Client, empty: Client, tmp_path: Path) -> None:
+    export_items(filled, tmp_path / "lean.parquet", media=False)
+    report = import_items(empty, tmp_path / "lean.parquet")
+    assert report.imported == 150
+    assert len(report.failed) == 3
+    assert "--no-media" in report.failed[0].reason
+
+
+def test_an_empty_collection_is_a_file_too(empty: Client, tmp_path: Path) -> None:
+    assert export_items(empty, tmp_path / "none.parquet") == 0
+    assert import_items(empty, tmp_path / "none.parquet").imported == 0
+
+
+def test_what_is_no_export_is_refused(empty: Client, tmp_path: Path) -> None:
+    text, other = tmp_path / "a.parquet", tmp_path / "b.parquet"
+    text.write_text("hello", encoding="utf-8")
+    pq.write_table(pa.table({"id": ["a"]}), other)
+    with pytest.raises(BadExport, match="not a Parquet file"):
+        import_items(empty, text)
+    with pytest.raises(BadExport, match="not a Crossray export"):
+        import_items(empty, other)
+
+
+def test_an_export_that_fails_leaves_no_file(tmp_path: Path) -> None:
+    with Client("http://127.0.0.1:9") as nobody, pytest.raises(ServerUnreachable):
+        export_items(nobody, tmp_path / "all.parquet")
+    assert list(tmp_path.iterdir()) == []
