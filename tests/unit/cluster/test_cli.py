@@ -8,7 +8,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from cluster.cli import build_app
+from cluster.cli import build_app, main
 
 COMMANDS = ("up", "down", "status", "index", "search", "match", "eval", "export", "import", "doctor", "model")
 HEAVY = ("numpy", "torch", "ray", "httpx", "httpx2", "fastapi", "faiss", "PIL", "pyarrow", "matplotlib")
@@ -28,7 +28,7 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     """What makes a command slow to answer is what it imports."""
     code = (
         "import sys\n"
-        "from cluster.cli import build_app\n"
+        "from cluster.cli import build_app, main\n"
         "try:\n"
         f"    build_app()({arguments!r})\n"
         "except SystemExit as end:\n"
@@ -37,12 +37,6 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "LOADED []"
-
-
-def crossray(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "cluster.cli", *arguments], capture_output=True, text=True, check=False
-    )
 
 
 @pytest.mark.parametrize(
@@ -60,11 +54,25 @@ def crossray(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["eval", ".", "--encoder", "nonesuch"], 1, "captions.jsonl"),
     ],
 )
-def test_an_error_is_said_without_a_traceback(arguments: list[str], code: int, says: str) -> None:
-    done = crossray(*arguments)
-    assert done.returncode == code
-    assert says in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
+def test_an_error_is_said_without_a_traceback(
+    arguments: list[str], code: int, says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["crossray", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    printed = capsys.readouterr()
+    assert end.value.code == code
+    assert says in printed.err
+    assert printed.out == ""
     if code == 1:
-        assert len(done.stderr.splitlines()) == 1
+        assert len(printed.err.splitlines()) == 1
+
+
+def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("cluster.terms.parse_filter_text", broken)
+    monkeypatch.setattr(sys, "argv", ["crossray", "search", "x", "--filter", "y=1"])
+    with pytest.raises(ZeroDivisionError):
+        main()

@@ -1,0 +1,137 @@
+"""The commands against a real server: what they print, for people and for machines."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from cluster.cli import build_app
+
+COLOURS = ("red", "green", "blue")
+
+
+class Crossray:
+    """The command line against one server."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __call__(self, *arguments: str) -> Result:
+        return CliRunner().invoke(build_app(), [*arguments, "--url", self._url], catch_exceptions=False)
+
+    def json(self, *arguments: str) -> Any:
+        answer = self(*arguments, "--json")
+        assert answer.exit_code == 0, answer.stderr
+        return json.loads(answer.stdout)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for colour in COLOURS:
+        Image.new("RGB", (16, 16), colour).save(folder / f"{colour}.png")
+    return folder
+
+
+@pytest.fixture
+def crossray(url: str, photos: Path, tmp_path: Path) -> Crossray:
+    """A server with three photos and two texts."""
+    command = Crossray(url)
+    texts = tmp_path / "texts.jsonl"
+    texts.write_text('{"text": "a <b>red</b> boat", "metadata": {"lang": "en"}}\n"绿色的树"\n', encoding="utf-8")
+    done = command.json("index", str(photos), "--texts", str(texts), "--tag", "holiday", "--tag", "year=2024")
+    assert (done["indexed"], done["skipped"], done["failed"]) == (5, 0, [])
+    return command
+
+
+def test_a_search_in_words(crossray: Crossray) -> None:
+    answer = crossray.json("search", "red", "--target", "image", "--top-k", "2")
+    assert Path(answer["hits"][0]["source"]).name == "red.png"
+    assert len(answer["hits"]) == 2
+    assert answer["timings_ms"]["total"] > 0
+    shown = crossray("search", "red", "--target", "image")
+    assert "red.png" in shown.stdout.replace("\n", "")
+    assert "total" in shown.stderr
+
+
+def test_a_search_by_image_and_by_stored_item(crossray: Crossray, photos: Path) -> None:
+    found = crossray.json("search", "--image", str(photos / "blue.png"), "--target", "image", "--min-score", "0.9")
+    assert [Path(hit["source"]).name for hit in found["hits"]] == ["blue.png"]
+    near = crossray.json("search", "--id", found["hits"][0]["id"], "--target", "image")
+    assert {Path(hit["source"]).name for hit in near["hits"]} == {"red.png", "green.png"}
+
+
+def test_a_search_by_image_and_words_with_a_filter(crossray: Crossray, photos: Path) -> None:
+    picture = str(photos / "red.png")
+    only = crossray.json("search", "red", "--image", picture, "--filter", "lang=en, tags=holiday")
+    assert [hit["text"] for hit in only["hits"]] == ["a <b>red</b> boat"]
+    assert crossray.json("search", "red", "--filter", "year>2024")["hits"] == []
+
+
+def test_a_contact_sheet_has_its_pictures_inside(crossray: Crossray, photos: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "out" / "found.html"
+    crossray.json("search", "--image", str(photos / "red.png"), "--html", str(sheet))
+    page = sheet.read_text(encoding="utf-8")
+    assert base64.b64encode((photos / "red.png").read_bytes()).decode() in page
+    assert page.count("data:image/jpeg;base64,") == 3
+    assert "a &lt;b&gt;red&lt;/b&gt; boat" in page
+    assert "http://" not in page
+
+
+def test_no_answer_is_said_and_is_no_error(crossray: Crossray) -> None:
+    answer = crossray("search", "red", "--filter", "year>2024")
+    assert answer.exit_code == 0
+    assert "nothing was found" in answer.stderr
+
+
+def test_match_compares_every_text_with_every_image(crossray: Crossray, photos: Path) -> None:
+    images = [argument for colour in COLOURS for argument in ("--image", str(photos / f"{colour}.png"))]
+    answer = crossray.json("match", "--text", "red", "--text", "blue", *images)
+    cosines = answer["cosine"]
+    assert max(range(3), key=cosines[0].__getitem__) == 0
+    assert max(range(3), key=cosines[1].__getitem__) == 2
+    assert answer["texts"] == ["red", "blue"]
+    assert "red.png" in crossray("match", "--text", "red", "--image", str(photos / "red.png")).stdout
+
+
+def test_index_lists_bad_files_and_fails_only_when_asked_or_when_all_did(crossray: Crossray, photos: Path) -> None:
+    (photos / "bad.jpg").write_bytes(b"nothing")
+    again = crossray("index", str(photos))
+    assert again.exit_code == 0
+    assert "0 indexed, 3 there already, 1 failed" in again.stdout
+    assert "bad.jpg: is neither" in again.stderr
+    assert crossray("index", str(photos), "--strict").exit_code == 1
+    assert crossray("index", str(photos / "bad.jpg")).exit_code == 1
+
+
+def test_export_and_import(crossray: Crossray, tmp_path: Path) -> None:
+    file = str(tmp_path / "all.parquet")
+    assert crossray.json("export", file)["items"] == 5
+    assert crossray.json("import", file) == {"imported": 0, "skipped": 5, "failed": []}
+    assert "5 items" in crossray("export", file).stdout
+
+
+def test_eval_prints_figures_beside_chance(photos: Path, tmp_path: Path) -> None:
+    lines = [json.dumps({"image": f"{colour}.png", "en": [f"a {colour} wall"]}) for colour in COLOURS]
+    (photos / "captions.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    report = tmp_path / "report.html"
+    arguments = ["eval", str(photos), "--encoder", "fake", "--option", "dim=32", "--html", str(report)]
+    shown = CliRunner().invoke(build_app(), arguments, catch_exceptions=False)
+    assert "en text_to_image" in shown.stdout
+    assert "by chance" in shown.stdout
+    assert "<html" in report.read_text(encoding="utf-8")
+    answer = json.loads(CliRunner().invoke(build_app(), [*arguments, "--json"], catch_exceptions=False).stdout)
+    assert answer["en"]["text_to_image"]["r1"] == 1.0
+    assert answer["contract"]["dim"] == 32
+
+
+def test_model_list_names_what_eval_takes() -> None:
+    answer = CliRunner().invoke(build_app(), ["model", "list", "--json"], catch_exceptions=False)
+    assert {"fake", "starter"} <= set(json.loads(answer.stdout)["encoders"])
