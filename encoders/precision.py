@@ -8,6 +8,7 @@ embedding spaces.
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from encoders.errors import ModelUnavailable
@@ -60,6 +61,8 @@ def weight_options(precision: Precision, device: str, keep: tuple[str, ...] = ()
     require("accelerate", "qwen")
     transformers = require("transformers", "qwen")
 
+    # It warns of its fp16 rounding at every matrix product; tests/unit/encoders bounds what the rounding does.
+    logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
     quantisation: dict[str, Any] = {"load_in_8bit": True}
     if precision == "nf4":
         quantisation = {

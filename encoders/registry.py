@@ -28,6 +28,16 @@ ENCODERS: dict[str, Registered] = {
         "starter",
         "Offline, from weights inside packages; English and Chinese. A small stand-in for Qwen3-VL.",
     ),
+    "qwen3-vl": Registered(
+        "encoders.qwen3_vl.encoder:load_qwen3_vl",
+        "qwen",
+        "Qwen3-VL-Embedding (trained for retrieval) or Qwen3-VL-Instruct (mean-pooled), from a local checkpoint.",
+    ),
+    "dual-tower": Registered(
+        "encoders.dual_tower.encoder:load_dual_tower",
+        "qwen",
+        "CLIP, SigLIP or SigLIP 2, from a local checkpoint, with prompt templates.",
+    ),
 }
 
 

@@ -127,7 +127,7 @@ def _info(
         contract=contract,
         modalities=frozenset(("text", "image", "image_text")),
         dimensions=(dim, *(d for d in family.dimensions(dim) if d < dim)),
-        max_text_chars=4 * builder.max_tokens,
+        max_text_chars=builder.max_text_chars,
         languages=("en", "zh"),
         description=f"Qwen3-VL {family.name}, {family.pooling} pooling, {options.precision}",
     )

@@ -19,10 +19,12 @@ from encoders.errors import InputError
 from encoders.images import ImageLimits, decode
 from encoders.qwen3_vl.family import Family
 from encoders.qwen3_vl.prompt import ChatTokenizer, Message
+from encoders.texts import clean
 
 MIN_PIXELS = 4 * 32 * 32
 MAX_PIXELS = 1800 * 32 * 32
 MAX_TOKENS = 8192
+MAX_TEXT_CHARS = 8192
 PREPROCESSING_VERSION = 1
 """Raised when what this module makes of the same input changes."""
 
@@ -98,12 +100,18 @@ class ChatBuilder:
             image = image.resize((width, height), Image.Resampling.BICUBIC)
         return np.asarray(image, dtype=np.uint8)
 
+    @property
+    def max_text_chars(self) -> int:
+        return min(MAX_TEXT_CHARS, self.max_tokens)
+
     def parts(self, item: EncoderInput) -> list[Message]:
-        """The content of a message: the image before the text, and `NULL` where there is neither, as in training."""
+        """The content of a message: the image before the text, as in training. Raises InputError for an empty text."""
         parts: list[Message] = [] if item.image is None else [{"type": "image"}]
-        if item.text:
+        if item.text is not None:
+            clean(item.text, self.max_text_chars)
+            # As written: the checkpoint was trained on texts that nobody had normalised.
             parts.append({"type": "text", "text": self.chat.plain(item.text)})
-        return parts or [{"type": "text", "text": "NULL"}]
+        return parts
 
     def build(
         self, messages: Sequence[Message], pictures: Sequence[NDArray[np.uint8]], generation_prompt: bool
@@ -131,11 +139,12 @@ class Qwen3VLPreparer:
 
     def __call__(self, item: EncoderInput, role: Role) -> Prepared:
         modality = item.modality
+        parts = self.builder.parts(item)
         messages: list[Message] = []
         instruction = self.family.instruction(role)
         if instruction is not None:
             messages.append({"role": "system", "content": [{"type": "text", "text": instruction}]})
-        messages.append({"role": "user", "content": self.builder.parts(item)})
+        messages.append({"role": "user", "content": parts})
         pictures = [] if item.image is None else [self.builder.picture(item.image)]
         built = self.builder.build(messages, pictures, self.family.generation_prompt)
         return Prepared(built, cost=len(built.ids), modality=modality)

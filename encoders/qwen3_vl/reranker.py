@@ -42,7 +42,8 @@ class PairPreparer:
     builder: ChatBuilder
 
     def __call__(self, query: EncoderInput, document: EncoderInput, instruction: str | None = None) -> Prepared:
-        """Raises InputError for a query or a document that cannot be read."""
+        """Raises InputError for a query or a document that cannot be read, or has neither text nor image."""
+        modality = query.modality and document.modality
         chat = self.builder.chat
         content: list[Message] = [
             {"type": "text", "text": f"<Instruct>: {chat.plain(instruction or INSTRUCTION)}"},
@@ -57,7 +58,7 @@ class PairPreparer:
         ]
         pictures = [self.builder.picture(item.image) for item in (query, document) if item.image is not None]
         built = self.builder.build(messages, pictures, generation_prompt=True)
-        return Prepared(built, cost=len(built.ids), modality=document.modality)
+        return Prepared(built, cost=len(built.ids), modality=modality)
 
 
 class Qwen3VLReranker:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tests.tiny.tokenizer import CHAT_TEMPLATE, build_tokenizer, save_tokenizer
+from tests.tiny.weights import randomise
 
 Kind = Literal["embedding", "instruct", "reranker", "thinking"]
 
@@ -76,30 +77,6 @@ def build_config(shape: dict[str, Any], token_ids: dict[str, int], vocab_size: i
         vision_end_token_id=token_ids["<|vision_end|>"],
         tie_word_embeddings=True,
     )
-
-
-def randomise(model: Any, seed: int) -> None:
-    """Random weights of trained-like proportions.
-
-    Norms and biases are random too: with the default ones and zeros, a forgotten norm or bias would not show. What a
-    block adds is smaller than what it adds to, as in a trained model; otherwise 4-bit noise piles up unnaturally.
-    """
-    import torch
-
-    branches = ("o_proj.weight", "down_proj.weight", "attn.proj.weight")
-
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if parameter.ndim == 1 and name.endswith("weight"):
-                parameter.copy_(0.4 + 1.2 * torch.rand(parameter.shape, generator=generator))
-            elif parameter.ndim == 1:
-                parameter.copy_(0.1 * torch.randn(parameter.shape, generator=generator))
-            else:
-                fan_in = parameter[0].numel()
-                scale = 0.5 if name.endswith(branches) or ("blocks" in name and "linear_fc2" in name) else 1.0
-                spread = 0.7 if "embed_tokens" in name else scale * fan_in**-0.5
-                parameter.copy_(torch.randn(parameter.shape, generator=generator) * spread)
 
 
 def build_tiny_qwen3_vl(

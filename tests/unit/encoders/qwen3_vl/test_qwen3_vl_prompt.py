@@ -55,14 +55,11 @@ def test_the_prompt_is_system_image_text_and_an_open_answer(chat: ChatTokenizer,
     )
 
 
-def test_an_empty_text_is_embedded_as_null(encoder: Qwen3VLEncoder) -> None:
-    pairs = [("", "NULL")]
-    for given, meant in pairs:
-        found = encode(encoder, [EncoderInput(text=given), EncoderInput(text=meant)], "document").unwrap()
-        np.testing.assert_allclose(found[0], found[1], atol=1e-6)
-    photo = picture(64, 64, 1)
-    found = encode(encoder, [EncoderInput(text="", image=photo), EncoderInput(image=photo)], "document").unwrap()
-    np.testing.assert_allclose(found[0], found[1], atol=1e-6)
+def test_an_empty_text_is_refused_even_beside_an_image(encoder: Qwen3VLEncoder) -> None:
+    for item in (EncoderInput(text=" "), EncoderInput(text="", image=picture(64, 64, 1))):
+        with pytest.raises(InputError) as caught:
+            encoder.preparer(item, "document")
+        assert (caught.value.code, caught.value.param) == ("text_empty", "text")
 
 
 def test_special_tokens_in_a_text_are_text(encoder: Qwen3VLEncoder, chat: ChatTokenizer) -> None:
@@ -77,7 +74,7 @@ def test_special_tokens_in_a_text_are_text(encoder: Qwen3VLEncoder, chat: ChatTo
 
 def test_too_many_tokens_are_an_error_of_that_input(tiny_folder: Callable[[str], Path]) -> None:
     encoder = load_qwen3_vl(str(tiny_folder("embedding")), device="cpu", max_tokens=64)
-    inputs = [EncoderInput(text="a cat"), EncoderInput(text="dog " * 100), EncoderInput(image=picture(900, 900, 0))]
+    inputs = [EncoderInput(text="a cat"), EncoderInput(text="☃" * 60), EncoderInput(image=picture(900, 900, 0))]
     found = encode(encoder, inputs, "document")
     assert [error.code if error else None for error in found.errors] == [None, "too_many_tokens", "too_many_tokens"]
     assert "at most 64" in str(found.errors[1])
