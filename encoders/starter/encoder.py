@@ -35,7 +35,7 @@ from encoders.starter.towers import (
 )
 from encoders.texts import clean
 
-SPACE_VERSION = 1
+SPACE_VERSION = 2
 """Raise it when `space.py` or `_resize` gives other vectors: those made before and after may not be compared."""
 
 MAX_TEXT_CHARS = 8192
@@ -63,7 +63,7 @@ class StarterPreparer:
 
     limits: ImageLimits
 
-    def __call__(self, item: EncoderInput, role: Role) -> Prepared:  # noqa: ARG002 - one vector serves both roles
+    def __call__(self, item: EncoderInput, role: Role) -> Prepared:
         """Both roles give the same vector. Raises InputError."""
         modality = item.modality
         pixels = None if item.image is None else _resize(decode(item.image, self.limits, at_least_px=SIDE_PX))
