@@ -22,7 +22,8 @@ MAX_TAG_CHARS = 128
 MAX_KEYS = 64
 MAX_VALUE_CHARS = 1_024
 MAX_METADATA_BYTES = 32_768
-MAX_TOP_K = 1_000
+MAX_TOP_K = 1_024
+"""A thousand, and room for what a caller asks for only to leave it out, such as the item that is the query."""
 UNIT_TOLERANCE = 1e-3
 """How far from 1 a norm may be: float16 and JSON roundings pass, a vector that nobody normalised does not."""
 

@@ -71,7 +71,7 @@ def train(sample: Vector, rows: int) -> Any:
 
 
 def lists_for(rows: int) -> int:
-    return max(1, int(2 * math.sqrt(rows)))
+    return max(1, min(int(2 * math.sqrt(rows)), rows // SAMPLE_PER_LIST))
 
 
 def choose_nprobe(index: Any, probes: Vector, exact: NDArray[np.int64], target_recall: float) -> int:

@@ -46,7 +46,7 @@ def save_snapshot(path: Path, snapshot: Snapshot) -> None:
 def load_snapshot(path: Path, token: str, dim: int) -> Snapshot | None:
     """The snapshot named by `token`, or None where there is no such thing or it cannot be read."""
     try:
-        with np.load(path, allow_pickle=False) as members:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as members:
             if str(members["token"]) != token:
                 return None
             seqs, matrix = members["seqs"], members["matrix"]

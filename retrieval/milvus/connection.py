@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from retrieval.durable import OwnerLock, make_folder
-from retrieval.errors import IndexLocked, IndexUnavailable, MissingExtra
+from retrieval.errors import IndexUnavailable, MissingExtra
 
 T = TypeVar("T")
 THREADS = 4
@@ -65,11 +65,6 @@ class MilvusConnection:
         try:
             yield
         except (MilvusException, RpcError) as error:
-            cause: BaseException | None = error
-            while cause is not None:
-                if "Locked" in type(cause).__name__ or "holds the lock" in str(cause):
-                    raise IndexLocked(f"{self.where} is in use by another process") from None
-                cause = cause.__cause__ or cause.__context__
             reason = getattr(error, "message", "") or str(error)
             raise IndexUnavailable(f"Milvus at {self.where}: {' '.join(reason.split())[:300]}") from None
 

@@ -1,0 +1,161 @@
+"""SIGKILL the owner of an embedded index in the middle of upserts, again and again, and count what was lost.
+
+    python loadtests/chaos_index.py [--rounds 20] [--json FILE]
+
+A child process upserts from several tasks at once and names every id on a pipe after its upsert has returned. It is
+killed at a random moment. The parent then opens the index itself: every named id must be there with its vector, and a
+search for that vector must find it. Exits 1 where one is lost. (SIGKILL cannot show a missing fsync: that the log is
+flushed is tested in tests/unit/retrieval.)
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import selectors
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from retrieval.base import Payload, Query, Record, Vector
+from retrieval.open import EmbeddedOptions, open_index
+
+DIM = 64
+CONTRACT = '{"model":"chaos"}'
+TASKS = 8
+FLAT_LIMIT = 500
+"""Small, so that inverted files are built and snapshots written while the killing goes on."""
+
+
+@dataclass(frozen=True)
+class Round:
+    acknowledged: int
+    missing: int
+    """Acknowledged ids that are not there, or with another vector."""
+    unfound: int
+    """Acknowledged ids that are there and that a search for their own vector does not answer with."""
+    lived_s: float
+
+
+def vector_of(id: str) -> Vector:
+    """A vector that both processes can make."""
+    row = np.random.default_rng(zlib.crc32(id.encode())).standard_normal(DIM)
+    return np.asarray(row / np.linalg.norm(row), dtype=np.float32)
+
+
+async def own(folder: Path, prefix: str) -> None:
+    """The child: upserts until it is killed; replaces and deletes some of what no one was told of."""
+    options = EmbeddedOptions(flat_limit=FLAT_LIMIT)
+    index = await open_index("embedded", dim=DIM, contract_json=CONTRACT, path=folder, embedded=options)
+    print("open", flush=True)
+
+    async def write(task: int) -> None:
+        number = 0
+        while True:
+            ids = [f"{prefix}-{task}-{number + i}" for i in range(1 + task)]
+            number += len(ids)
+            passing = f"passing-{task}"
+            await index.upsert([Record(passing, vector_of(passing + ids[0]), Payload(kind="image"))])
+            await index.upsert([Record(id, vector_of(id), Payload(kind="image", source=id)) for id in ids])
+            os.write(1, "".join(f"{id}\n" for id in ids).encode())
+            await index.delete([passing])
+
+    await asyncio.gather(*(write(task) for task in range(TASKS)))
+
+
+def kill_one(folder: Path, prefix: str, after_s: float) -> list[str]:
+    """Starts a child, kills it `after_s` after it began to write, and returns the ids that it named."""
+    command = [sys.executable, str(Path(__file__).resolve()), "--own", str(folder), "--prefix", prefix]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as child:
+        assert child.stdout is not None
+        if child.stdout.readline() != b"open\n":
+            raise RuntimeError("the child did not open the index")
+        named = _read_until(child, time.monotonic() + after_s)
+        child.kill()
+        named += child.stdout.read()
+    # A line that the kill cut short was not yet told.
+    return named.decode().split("\n")[:-1]
+
+
+def _read_until(child: subprocess.Popen[bytes], deadline: float) -> bytes:
+    assert child.stdout is not None
+    chunks = []
+    with selectors.DefaultSelector() as selector:
+        selector.register(child.stdout, selectors.EVENT_READ)
+        while (left := deadline - time.monotonic()) > 0:
+            if selector.select(left):
+                chunks.append(os.read(child.stdout.fileno(), 65536))
+    return b"".join(chunks)
+
+
+async def check(folder: Path, ids: list[str]) -> tuple[int, int]:
+    """How many of `ids` are missing, and how many a search does not find."""
+    options = EmbeddedOptions(flat_limit=FLAT_LIMIT)
+    index = await open_index("embedded", dim=DIM, contract_json=CONTRACT, path=folder, embedded=options)
+    missing = unfound = 0
+    for start in range(0, len(ids), 500):
+        part = ids[start : start + 500]
+        stored = await index.get(part)
+        hits = await index.search([Query(vector_of(id), 1) for id in part])
+        for id, record, found in zip(part, stored, hits, strict=True):
+            whole = record is not None and np.array_equal(record.vector, vector_of(id)) and record.payload.source == id
+            missing += not whole
+            unfound += whole and [hit.id for hit in found] != [id]
+    await index.close()
+    return missing, unfound
+
+
+def run(rounds: int, folder: Path, seed: int = 0) -> list[Round]:
+    """`rounds` kills of one index. Every round looks for the ids of all rounds before it, too."""
+    moments = random.Random(seed)
+    acknowledged: list[str] = []
+    results = []
+    for number in range(rounds):
+        lived_s = moments.uniform(0.1, 1.0)
+        named = kill_one(folder, f"r{number}", lived_s)
+        acknowledged += named
+        missing, unfound = asyncio.run(check(folder, acknowledged))
+        results.append(Round(len(named), missing, unfound, round(lived_s, 3)))
+    return results
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--json", type=Path, help="write the result here, too")
+    parser.add_argument("--own", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--prefix", default="", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.own:
+        asyncio.run(own(arguments.own, arguments.prefix))
+    with tempfile.TemporaryDirectory() as folder:
+        results = run(arguments.rounds, Path(folder))
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    report = {
+        "command": " ".join(["python", *sys.argv]),
+        "commit": commit.stdout.strip(),
+        "rounds": len(results),
+        "acknowledged": sum(r.acknowledged for r in results),
+        "missing": results[-1].missing,
+        "unfound": results[-1].unfound,
+        "each": [asdict(r) for r in results],
+    }
+    text = json.dumps(report, indent=2)
+    print(text)
+    if arguments.json:
+        arguments.json.write_text(text + "\n")
+    return 1 if any(r.missing or r.unfound for r in results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""The media store: content-addressed, durable before it returns, whole or absent."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from retrieval.errors import StorageFull
+from retrieval.media import MediaStore
+
+DATA = b"not really a picture"
+ADDRESS = hashlib.sha256(DATA).hexdigest()
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was flushed, in order: `file`, or `folder` and its name."""
+    flushed: list[str] = []
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        real(handle)
+        is_folder = stat.S_ISDIR(os.fstat(handle).st_mode)
+        flushed.append(f"folder {Path(f'/proc/self/fd/{handle}').readlink().name}" if is_folder else "file")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return flushed
+
+
+def test_what_is_put_is_got(tmp_path: Path) -> None:
+    store = MediaStore(tmp_path / "media")
+    assert store.get(ADDRESS) is None
+    assert not store.exists(ADDRESS)
+    assert store.put(DATA) == ADDRESS
+    assert store.put(DATA) == ADDRESS
+    assert store.exists(ADDRESS)
+    assert store.get(ADDRESS) == DATA
+    assert MediaStore(tmp_path / "media").get(ADDRESS) == DATA
+
+
+def test_the_file_and_its_name_are_flushed_before_put_returns(tmp_path: Path, synced: list[str]) -> None:
+    store = MediaStore(tmp_path)
+    store.put(DATA)
+    assert synced == [f"folder {tmp_path.name}"] * 2 + ["file", f"folder {ADDRESS[:2]}"]
+    synced.clear()
+    store.put(DATA)
+    assert synced == [f"folder {ADDRESS[:2]}"], "a file that is there costs one flush of its folder"
+
+
+def test_deleting_takes_what_was_derived_along(tmp_path: Path) -> None:
+    store = MediaStore(tmp_path)
+    store.put(DATA)
+    store.put_derived(ADDRESS, "thumb-256.webp", b"small")
+    assert store.get_derived(ADDRESS, "thumb-256.webp") == b"small"
+    store.delete(ADDRESS)
+    store.delete(ADDRESS)
+    assert store.get(ADDRESS) is None
+    assert store.get_derived(ADDRESS, "thumb-256.webp") is None
+
+
+@pytest.mark.parametrize("address", ["", "../../etc/passwd", "a" * 63, "A" * 64, "a" * 63 + "/"])
+def test_only_addresses_name_files(tmp_path: Path, address: str) -> None:
+    with pytest.raises(ValueError, match="not the address"):
+        MediaStore(tmp_path).get(address)
+
+
+def test_a_derived_name_cannot_leave_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not a name"):
+        MediaStore(tmp_path).put_derived(ADDRESS, "../x", b"")
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MediaStore(tmp_path)
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(StorageFull):
+            store.put(DATA)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert store.put(DATA) == ADDRESS
+    assert store.get(ADDRESS) == DATA
