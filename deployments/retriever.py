@@ -105,6 +105,7 @@ class RetrieverOptions:
 
     backend: Literal["memory", "embedded", "milvus"]
     path: Path
+    """The folder of all collections of this back end; each vector contract has a folder of its own below it."""
     uri: str | None
     embedded: EmbeddedOptions
     milvus: MilvusOptions
@@ -120,7 +121,7 @@ class RetrieverDeployment(RetrieverWorker):
             options.backend,
             dim=info.dim,
             contract_json=info.contract.to_json(),
-            path=options.path,
+            path=options.path / info.contract.fingerprint,
             uri=options.uri,
             embedded=options.embedded,
             milvus=options.milvus,
