@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Advance = Callable[[int], None]
+PIPE_COLUMNS = 200
 
 
 def results() -> Console:
-    """Where answers for people go."""
+    """Where answers for people go. In a pipe or a file lines are long rather than folded."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
 
 
 def remark(text: str) -> None:

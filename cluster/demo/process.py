@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ def running_cluster(profile: str, data_dir: Path) -> Iterator[Client]:
     try:
         port = str(free_port("127.0.0.1"))
         command = _command("up", "--detach", "--profile", profile, "--port", port, "--data-dir", str(data_dir))
-        if subprocess.run(command, env=_environment(), check=False).returncode != 0:  # noqa: S603 - our own module
+        if _finish(command) != 0:
             raise ClusterError(f"the cluster did not start: see {data_dir / 'crossray.log'}, and try  crossray doctor")
         run = read_runfile(data_dir)
         if run is None:
@@ -38,6 +39,17 @@ def running_cluster(profile: str, data_dir: Path) -> Iterator[Client]:
             yield client
     finally:
         _down(data_dir)
+
+
+def _finish(command: list[str]) -> int:
+    """Runs `up` to its end, and passes Ctrl-C on to it once: it then stops what it was starting."""
+    process = subprocess.Popen(command, env=_environment(), start_new_session=True)  # noqa: S603 - our own module
+    try:
+        return process.wait()
+    except BaseException:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+        raise
 
 
 def _down(data_dir: Path) -> None:
