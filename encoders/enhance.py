@@ -22,7 +22,7 @@ DARK_BELOW = 128
 """Luma under which the paper of a page is in the dark: what 19 of 20 pixels do not reach."""
 NOISY_ABOVE = 4.0
 """Standard deviation of noise, in grey levels, above which it costs more letters than smoothing does."""
-BLURRED_BELOW = 0.2
+BLURRED_BELOW = 0.15
 """Steepest edge, as a share of the contrast a pixel, below which letters have run together."""
 SKEWED_ABOVE_DEG = 0.5
 MAX_SKEW_DEG = 15.0

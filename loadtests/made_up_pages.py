@@ -1,4 +1,4 @@
-"""Pages drawn for OCR benchmarks and tests: their text is known, and they are spoilt in known ways, all from one seed."""
+"""Pages drawn for OCR benchmarks and tests: their text is known, and they are spoilt in known ways."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ FAULTS: Mapping[str, Fault] = {
     "skewed -8": Fault(lambda page: rotate(page, -8), "deskew"),
     "skewed +10": Fault(lambda page: rotate(page, 10), "deskew"),
     "blurred": Fault(lambda page: _blur(page, 3.2), "sharpen"),
-    "noisy": Fault(lambda page: _noise(page, 90.0), "denoise"),
+    "noisy": Fault(lambda page: _noise(page, 140.0), "denoise"),
     "low light": Fault(_night, "brighten"),
 }
 

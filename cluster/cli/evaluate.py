@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cluster.evaluation.captions import CaptionedImage
     from cluster.evaluation.run import Evaluation, Task
     from encoders.base import Encoder
+    from encoders.queries import Rewrite
 
 HELP = """Measure retrieval on a folder of captioned photos: recall at 1, 5, 10 and median rank, beside chance.
 
@@ -27,6 +28,7 @@ searches the other language's captions and is right when it finds one of the sam
 
     crossray eval photos/
     crossray eval photos/ --encoder starter --limit 100 --html report.html
+    crossray eval photos/ --rewrite off,template
     crossray eval photos/ --json | jq .en.text_to_image.r10"""
 
 
@@ -44,15 +46,19 @@ def evaluate(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first photos.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, max=4096, help="Inputs in a batch.")] = 16,
+    rewrite: Annotated[
+        str, typer.Option(help="Ways to rewrite queries, by comma: `off,template` reports both per language.")
+    ] = "off",
     html: Annotated[Path | None, typer.Option(help="Also write a report with plots and pictures, one file.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     from cluster.evaluation.captions import load_captions
 
+    rewrites = _rewrites(rewrite)
     images = load_captions(folder, limit)
     model = _load(encoder, option or [])
     try:
-        evaluation = _run(model, images, batch_size)
+        evaluation = _run(model, images, batch_size, rewrites)
     finally:
         model.close()
     if html is not None:
@@ -61,6 +67,15 @@ def evaluate(
         write_json(evaluation.to_json())
     else:
         _show(evaluation)
+
+
+def _rewrites(given: str) -> list[Rewrite]:
+    from encoders.queries.rewrite import REWRITES
+
+    names = [name.strip() for name in given.split(",")]
+    if unknown := [name for name in names if name not in REWRITES]:
+        raise typer.BadParameter(f"{unknown[0]!r} is not one of {', '.join(REWRITES)}", param_hint="--rewrite")
+    return [name for name in REWRITES if name in names]
 
 
 def _load(name: str | None, options: list[str]) -> Encoder:
@@ -78,12 +93,19 @@ def _load(name: str | None, options: list[str]) -> Encoder:
     return load_encoder(chosen, **cached | kept | given)
 
 
-def _run(encoder: Encoder, images: list[CaptionedImage], batch_size: int) -> Evaluation:
+def _run(encoder: Encoder, images: list[CaptionedImage], batch_size: int, rewrites: list[Rewrite]) -> Evaluation:
     from cluster.evaluation.run import evaluate as run
 
-    inputs = len(images) + sum(len(texts) for image in images for texts in image.captions.values())
-    with progress("Encoding", inputs) as advance:
-        return run(encoder, images, batch_size=batch_size, advance=lambda _name, count: advance(count))
+    captions = sum(len(texts) for image in images for texts in image.captions.values())
+    passes = 1 + sum(name != "off" for name in rewrites)
+    with progress("Encoding", len(images) + passes * captions) as advance:
+        return run(
+            encoder,
+            images,
+            batch_size=batch_size,
+            rewrites=rewrites,
+            advance=lambda _name, count: advance(count),
+        )
 
 
 def _write_report(evaluation: Evaluation, path: Path) -> None:

@@ -77,6 +77,21 @@ def embed_captions(
     )
 
 
+def embed_rewritten(
+    encoder: Encoder,
+    texts: Sequence[str],
+    owner: Owners,
+    rewrite: Callable[[str], str],
+    *,
+    batch_size: int,
+    advance: Callable[[int], None] = lambda _n: None,
+) -> Embedded:
+    """Captions as `rewrite` makes queries of them; they are never documents, so both roles are the query's."""
+    asked = [rewrite(text) for text in texts]
+    vectors = _Task(encoder, batch_size, advance).queries(asked)
+    return Embedded(vectors, vectors, owner)
+
+
 class _Task:
     """Embeds one kind of thing with progress."""
 
@@ -95,6 +110,9 @@ class _Task:
         )
         queries = documents if alike else self._embed(inputs(), names, "query")
         return Embedded(queries, documents, owner)
+
+    def queries(self, texts: Sequence[str]) -> Vectors:
+        return self._embed((EncoderInput(text=text) for text in texts), texts, "query")
 
     def _embed(self, inputs: Iterator[EncoderInput], names: Sequence[str], role: Role) -> Vectors:
         vectors = np.empty((len(names), self._encoder.info.dim), dtype=np.float32)

@@ -5,7 +5,8 @@ each photo is a query among all captions of the language, right when it finds an
 languages: `text_to_text`, each caption is a query among all captions of the other language, encoded as documents,
 right when it finds any caption of the same photo.
 
-A way of asking that changes the answers (a rewritten query, a reranker) is a new Task beside these.
+With rewriting, each caption also searches the photos in the words that the rewriting makes of it: a Task beside these,
+`text_to_image_template`. So would be any other way of asking that changes the answers.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from typing import Any
 import numpy as np
 
 from cluster.evaluation.captions import CaptionedImage
-from cluster.evaluation.embedding import Advance, Embedded, EmbeddedCaptions, embed_captions
+from cluster.evaluation.embedding import Advance, Embedded, EmbeddedCaptions, embed_captions, embed_rewritten
 from cluster.evaluation.ranks import Owners, RankMetrics, Ranks, chance, rank_queries, summarise
 from encoders.base import Encoder, EncoderInfo, Vectors
+from encoders.queries import Rewrite, prompt_for, rewrite_query
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,15 +75,30 @@ def evaluate(
     images: Sequence[CaptionedImage],
     *,
     batch_size: int = 16,
+    rewrites: Sequence[Rewrite] = (),
     advance: Advance = lambda _name, _n: None,
 ) -> Evaluation:
-    """Embed everything once and answer every question exactly. Raises BadDataset."""
+    """Embed everything once and answer every question exactly. Raises BadDataset.
+
+    Captions search as they are, and beside that once for each of `rewrites`.
+    """
     started = time.monotonic()
     embedded = embed_captions(encoder, images, batch_size=batch_size, advance=advance)
     tasks: list[Task | None] = []
     for language, captions in embedded.captions.items():
         tasks.append(_task(language, "text_to_image", captions, embedded.images))
         tasks.append(_task(language, "image_to_text", embedded.images, captions))
+        for rewrite in (name for name in rewrites if name != "off"):
+            prompt = prompt_for(encoder.info.name)
+            rewritten = embed_rewritten(
+                encoder,
+                embedded.texts[language],
+                captions.owner,
+                lambda text, prompt=prompt: rewrite_query(text, prompt),  # type: ignore[misc]
+                batch_size=batch_size,
+                advance=lambda n, name=f"{rewrite} {language}": advance(name, n),  # type: ignore[misc]
+            )
+            tasks.append(_task(language, f"text_to_image_{rewrite}", rewritten, embedded.images))
     for source, other in permutations(embedded.captions, 2):
         scope = f"{source}_to_{other}"
         tasks.append(_task(scope, "text_to_text", embedded.captions[source], embedded.captions[other]))

@@ -37,7 +37,7 @@ class RapidReader:
         require("onnxruntime", "ocr")
         require("cv2", "ocr").setNumThreads(threads)
         rapidocr = require("rapidocr", "ocr")
-        folder = Path(rapidocr.__file__).parent / "models"
+        folder = Path(str(rapidocr.__file__)).parent / "models"
         missing = sorted(name for name in MODELS.values() if not (folder / name).is_file())
         if missing:
             message = f"rapidocr came without {', '.join(missing)}: run  pip install --force-reinstall rapidocr==3.10.0"
