@@ -21,6 +21,8 @@ IMAGE_SUFFIXES = frozenset(
 )
 TEXT_SUFFIXES = frozenset({".txt"})
 HEAD_BYTES = 16
+MAX_FILE_BYTES = 128 << 20
+"""Beyond what any server takes: a file is read into memory whole, and several are at a time."""
 
 
 class UnreadableSource(ClusterError):
@@ -50,6 +52,8 @@ class Source:
         if self.path is None:
             return Content(text=self.text)
         try:
+            if (size := Path(self.path).stat().st_size) > MAX_FILE_BYTES:
+                raise UnreadableSource(f"has {size} bytes, and at most {MAX_FILE_BYTES} are read")
             data = Path(self.path).read_bytes()
         except OSError as error:
             raise UnreadableSource(f"cannot be read: {error.strerror or error}") from error

@@ -18,11 +18,17 @@ class Elements(HTMLParser):
         self.addresses: list[str] = []
         self.handlers: list[str] = []
         self.words: list[str] = []
+        self.open: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
+        if tag not in ("img", "meta"):
+            self.open.append(tag)
         self.addresses.extend(value or "" for name, value in attrs if name in ("src", "href"))
         self.handlers.extend(name for name, _ in attrs if name.startswith("on"))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
         self.words.append(data)
@@ -31,6 +37,7 @@ class Elements(HTMLParser):
 def parse(page: str) -> Elements:
     elements = Elements()
     elements.feed(page)
+    assert elements.open == []
     return elements
 
 

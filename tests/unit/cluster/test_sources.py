@@ -87,6 +87,15 @@ def test_a_file_that_went_away_is_one_bad_file(tmp_path: Path) -> None:
         source.read()
 
 
+def test_a_giant_is_not_read_into_memory(tmp_path: Path) -> None:
+    giant = tmp_path / "giant.jpg"
+    with giant.open("wb") as file:
+        file.truncate(1 << 40)
+    (source,) = find_sources([tmp_path])
+    with pytest.raises(UnreadableSource, match="1099511627776 bytes"):
+        source.read()
+
+
 def test_a_missing_path_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match="no file or folder"):
         find_sources([tmp_path / "nowhere"])
