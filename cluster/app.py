@@ -12,6 +12,7 @@ from ray.serve.config import AutoscalingConfig
 from cluster.settings import ScaleSettings, Settings
 from deployments.api import HttpLimits
 from deployments.batch_queue import BatchLimits
+from deployments.cached import CacheOptions
 from deployments.encoder import EncoderDeployment, EncoderOptions
 from deployments.ingress import IngressDeployment, IngressOptions
 from deployments.retriever import RetrieverDeployment, RetrieverOptions
@@ -99,4 +100,19 @@ def ingress_options(settings: Settings) -> IngressOptions:
         http=HttpLimits(settings.http.max_body_bytes, settings.http.request_timeout_s),
         encode_call_items=settings.encoder.max_batch_size,
         bulk_calls=settings.encoder.bulk_calls,
+        cache=cache_options(settings),
+    )
+
+
+def cache_options(settings: Settings) -> CacheOptions | None:
+    cache = settings.cache
+    if cache.backend == "none":
+        return None
+    if cache.backend == "redis" and cache.url is None:
+        raise ValueError("the redis cache needs a URL: set CROSSRAY_CACHE__URL")
+    return CacheOptions(
+        backend=cache.backend,
+        path=settings.cache_dir / "embeddings.sqlite3",
+        max_bytes=cache.max_bytes,
+        url=None if cache.url is None else cache.url.get_secret_value(),
     )

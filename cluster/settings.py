@@ -82,6 +82,16 @@ class IndexSettings(Section):
     scale: ScaleSettings = ScaleSettings(num_cpus=0.3)
 
 
+class CacheSettings(Section):
+    """Where vectors of inputs seen before are kept. It is a cache: losing it costs time, never an answer."""
+
+    backend: Literal["sqlite", "redis", "none"] = Field(
+        "sqlite", description="`sqlite`: a file under cache_dir. `redis`: shared among nodes. `none`: encode each time."
+    )
+    url: SecretStr | None = Field(None, description="Of Redis: redis://:password@host:6379/0.")
+    max_bytes: int = Field(256 << 20, ge=1 << 20, description="Bound of the SQLite file; Redis bounds itself.")
+
+
 class RaySettings(Section):
     """The Ray underneath."""
 
@@ -110,13 +120,15 @@ class Settings(BaseSettings):
         default_factory=lambda: _default_dir("XDG_DATA_HOME", ".local/share"), description="Vectors, media, run files."
     )
     cache_dir: Path = Field(
-        default_factory=lambda: _default_dir("XDG_CACHE_HOME", ".cache"), description="Exported models; may be deleted."
+        default_factory=lambda: _default_dir("XDG_CACHE_HOME", ".cache"),
+        description="Exported models, cached vectors; may be deleted.",
     )
     url: str | None = Field(None, description="A running Crossray to talk to, instead of the one in the data folder.")
     http: HttpSettings = HttpSettings()
     images: ImageSettings = ImageSettings()
     encoder: EncoderSettings = EncoderSettings()
     index: IndexSettings = IndexSettings()
+    cache: CacheSettings = CacheSettings()
     ray: RaySettings = RaySettings()
 
     @classmethod

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from deployments.api import HttpLimits, build_api
+from deployments.cached import CachedEncoder, CacheOptions, open_cached
 from deployments.metrics import Metrics
 from deployments.remote import RemoteEncoder, RemoteIndex
 from deployments.services import build_services
@@ -28,6 +29,8 @@ class IngressOptions:
     """Most items in one call to the encoder: a batch of its."""
     bulk_calls: int
     """Calls of bulk work that may be under way to each encoder replica."""
+    cache: CacheOptions | None
+    """None for no embedding cache."""
 
 
 class IngressDeployment:
@@ -38,17 +41,24 @@ class IngressDeployment:
         info: EncoderInfo = await encoder.info.remote()
         self._metrics = metrics = Metrics(encoder=info.name)
         self._limits = options.http
+        remote = RemoteEncoder(
+            encoder,
+            max_items=options.encode_call_items,
+            bulk_width=options.bulk_calls,
+            on_retry=metrics.retry,
+        )
+        self._cached: CachedEncoder | None = None
+        if options.cache is not None:
+            self._cached = open_cached(
+                remote, options.cache, info, on_lookup=metrics.cache_lookup, on_error=metrics.cache_error
+            )
         self._services = build_services(
-            RemoteEncoder(
-                encoder,
-                max_items=options.encode_call_items,
-                bulk_width=options.bulk_calls,
-                on_retry=metrics.retry,
-            ),
+            remote,
             RemoteIndex(retriever, on_retry=metrics.retry),
             MediaStore(options.media_path),
             info,
             options.images,
+            cached=self._cached,
         )
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
@@ -59,3 +69,7 @@ class IngressDeployment:
             on_done=lambda operation, stages: metrics.stages(operation, stages.laps_s()),
             on_error=metrics.error,
         )
+
+    async def __del__(self) -> None:
+        if self._cached is not None:
+            await self._cached.close()

@@ -33,6 +33,16 @@ class Metrics:
             "crossray_encoder_batch_seconds", "Time a batch ran.", boundaries=_SECONDS, tag_keys=("encoder",)
         )
         self._queued = Gauge("crossray_encoder_queued", "Items that wait for the device.", tag_keys=("encoder", "lane"))
+        self._cache_lookups = Counter(
+            "crossray_cache_lookups",
+            "Inputs looked up in the embedding cache: hit, miss, or shared with an encoding under way.",
+            tag_keys=("result",),
+        )
+        self._cache_errors = Counter(
+            "crossray_cache_errors",
+            "What the embedding cache did not do: get and put failed, skip was not tried, drop was not stored.",
+            tag_keys=("operation",),
+        )
         self._retries = Counter("crossray_retries", "Calls repeated after a replica was lost.", tag_keys=("target",))
 
     def stages(self, operation: str, laps_s: Mapping[str, float]) -> None:
@@ -53,6 +63,13 @@ class Metrics:
 
     def encoder_queued(self, lane: str, count: int) -> None:
         self._queued.set(count, tags={"encoder": self._encoder, "lane": lane})
+
+    def cache_lookup(self, result: str, count: int) -> None:
+        """The hit rate is hit and shared over all."""
+        self._cache_lookups.inc(count, tags={"result": result})
+
+    def cache_error(self, operation: str) -> None:
+        self._cache_errors.inc(1, tags={"operation": operation})
 
     def retry(self, target: str) -> None:
         self._retries.inc(1, tags={"target": target})

@@ -24,13 +24,20 @@ class Services:
 
 
 def build_services(
-    encoder: EncodePort, index: IndexPort, media: MediaStore, info: EncoderInfo, images: ImageLimits
+    encoder: EncodePort,
+    index: IndexPort,
+    media: MediaStore,
+    info: EncoderInfo,
+    images: ImageLimits,
+    *,
+    cached: EncodePort | None = None,
 ) -> Services:
-    """The services over these ports."""
+    """The services over these ports. `cached` serves all but readiness, which must reach the encoder itself."""
+    serving = cached or encoder
     return Services(
-        search=SearchService(encoder, index, info),
-        items=ItemService(encoder, index, media, info, images),
-        embeddings=EmbeddingService(encoder, info),
+        search=SearchService(serving, index, info),
+        items=ItemService(serving, index, media, info, images),
+        embeddings=EmbeddingService(serving, info),
         health=HealthService(encoder, index, info),
         info=info,
     )
