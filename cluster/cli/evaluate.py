@@ -9,6 +9,7 @@ import typer
 
 from cluster.cli.connection import JsonOption
 from cluster.cli.output import progress, remark, results, write_json
+from cluster.errors import ClusterError
 
 if TYPE_CHECKING:
     from cluster.evaluation.captions import CaptionedImage
@@ -90,7 +91,12 @@ def _load(name: str | None, options: list[str]) -> Encoder:
     chosen = name or settings.encoder.name
     kept: dict[str, Any] = settings.encoder.options if chosen == settings.encoder.name else {}
     cached: dict[str, Any] = {"cache_dir": settings.cache_dir} if chosen == "starter" else {}
-    return load_encoder(chosen, **cached | kept | given)
+    try:
+        return load_encoder(chosen, **cached | kept | given)
+    except (TypeError, ValueError) as error:
+        if not given:
+            raise
+        raise ClusterError(f"the encoder {chosen} does not take these options: {error}") from error
 
 
 def _run(encoder: Encoder, images: list[CaptionedImage], batch_size: int, rewrites: list[Rewrite]) -> Evaluation:

@@ -27,6 +27,7 @@ from cluster.indexing.sources import find_sources
 from cluster.indexing.upload import IndexReport
 
 SHOWN_HITS = 3
+SHOWN_MS = 0.1
 SHEET = "contact-sheet.html"
 NEXT = """
 [bold]Try next[/]
@@ -93,8 +94,8 @@ def _run(console: Console, arguments: argparse.Namespace) -> int:
 def _open_questions() -> Sequence[Question]:
     """Questions without a known answer, for photos that nobody knows."""
     return [
-        words("among your photos too", "people having a good time", target="any"),
-        words("among your photos too", "户外的风景", target="any"),
+        words("among your photos too", "people having a good time"),
+        words("among your photos too", "户外的风景"),
     ]
 
 
@@ -128,7 +129,7 @@ def _show(console: Console, asked: Asked) -> None:
     for rank, hit in enumerate(asked.answer.hits[:SHOWN_HITS], 1):
         text = f"  {escape(hit.text)}" if hit.text else ""
         console.print(f"   {rank}. {hit.score:6.3f}  {escape(hit.source)}{text}", overflow="ellipsis", no_wrap=True)
-    stages = "  ".join(f"{name} {ms:.1f}" for name, ms in asked.answer.timings_ms.items())
+    stages = "  ".join(f"{name} {ms:.1f}" for name, ms in asked.answer.timings_ms.items() if ms >= SHOWN_MS)
     console.print(f"   [dim]ms: {escape(stages)}[/]")
 
 

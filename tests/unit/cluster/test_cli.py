@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -51,13 +52,25 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
         (["search", "x", "--url", "http://127.0.0.1:9"], 1, "crossray up --detach"),
         (["search", "x", "--url", "gopher://there"], 1, "no Crossray answers"),
         (["index", "/nowhere-at-all"], 1, "no file or folder"),
-        (["eval", ".", "--encoder", "nonesuch"], 1, "captions.jsonl"),
+        (["eval", "."], 1, "captions.jsonl"),
+        (["eval", "{dataset}", "--encoder", "nonesuch"], 1, "no encoder called 'nonesuch'"),
+        (["eval", "{dataset}", "--encoder", "fake", "--option", "dim=3"], 1, "at least 16 columns"),
+        (["eval", "{dataset}", "--encoder", "fake", "--option", "sides=3"], 1, "sides"),
+        (["eval", "{dataset}", "--encoder", "fake", "--option", "dim"], 2, "key=value"),
+        (["doctor", "--nonesuch"], 2, "nonesuch"),
     ],
 )
 def test_an_error_is_said_without_a_traceback(
-    arguments: list[str], code: int, says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    code: int,
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["crossray", *arguments])
+    (tmp_path / "captions.jsonl").write_text('{"image": "a.png", "en": ["a"]}', encoding="utf-8")
+    (tmp_path / "a.png").write_bytes(b"never read")
+    monkeypatch.setattr(sys, "argv", ["crossray", *(text.format(dataset=tmp_path) for text in arguments)])
     with pytest.raises(SystemExit) as end:
         main()
     printed = capsys.readouterr()
