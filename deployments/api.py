@@ -13,10 +13,10 @@ from starlette.types import ASGIApp
 
 from deployments import schemas
 from deployments.bodies import explain_faults
-from deployments.errors import ERRORS, BadRequest, CrossrayError, NotFound, code_of, status_of
+from deployments.errors import ERRORS, BadRequest, MethodNotAllowed, NotFound, code_of
 from deployments.gate import Gate
 from deployments.openapi import document_bodies
-from deployments.render import error_content, json_response
+from deployments.render import error_response
 from deployments.routes import embeddings, items, search, status
 from deployments.services import Services
 from deployments.stages import Stages
@@ -46,16 +46,21 @@ def build_api(
     app = FastAPI(title="Crossray", version="1", description=DESCRIPTION, redoc_url=None)
     for module in (search, items, embeddings, status):
         app.include_router(module.router(services))
-    document_bodies(app, schemas.SearchRequest, schemas.Item, schemas.ItemBatch)
+    document_bodies(
+        app,
+        schemas.SearchRequest,
+        schemas.Item,
+        schemas.ItemBatch,
+        schemas.LookupRequest,
+        schemas.EmbeddingsRequest,
+        schemas.MatchRequest,
+    )
 
     async def answer_error(request: Request, error: Exception) -> Response:
-        row = status_of(error)
         on_error(getattr(request.state, "operation", "unrouted"), code_of(error))
-        if row.status == 500:
+        response = error_response(error)
+        if response.status_code == 500:
             log.error("request failed: %s %s", request.method, request.url.path, exc_info=error)
-        response = json_response(error_content(error), row.status)
-        if row.status in (429, 503):
-            response.headers["Retry-After"] = "1"
         return response
 
     async def answer_invalid(request: Request, error: Exception) -> Response:
@@ -64,13 +69,15 @@ def build_api(
 
     async def answer_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        if isinstance(error.__cause__, CrossrayError):  # FastAPI wraps what reading a body raises
-            return await answer_error(request, error.__cause__)
         if error.status_code == 404:
-            return await answer_error(request, NotFound(f"there is no {request.url.path}", "path"))
-        response = await answer_error(request, BadRequest(str(error.detail), None))
-        response.status_code = error.status_code
-        return response
+            return await answer_error(request, NotFound(f"there is no {request.url.path[:200]}", "path"))
+        if error.status_code == 405:
+            allowed = (error.headers or {}).get("Allow", "")
+            refused = MethodNotAllowed(f"{request.url.path} takes {allowed}, not {request.method}", "method")
+            response = await answer_error(request, refused)
+            response.headers["Allow"] = allowed
+            return response
+        return await answer_error(request, BadRequest(str(error.detail), None))
 
     for kind in ERRORS:
         app.add_exception_handler(kind, answer_error)
@@ -84,4 +91,5 @@ def build_api(
         request_timeout_s=limits.request_timeout_s,
         headers=headers,
         on_done=on_done,
+        on_error=on_error,
     )

@@ -119,7 +119,7 @@ class BatchQueue(Generic[T, R]):
             task.add_done_callback(self._running.discard)
 
     def _form_batch(self) -> list[_Waiting[T, R]]:
-        """Interactive first, bulk in what room is left; but the oldest bulk item leads once its patience has run out."""
+        """Interactive first, bulk in what room is left; but the oldest bulk item leads once its patience is over."""
         batch: list[_Waiting[T, R]] = []
         cost = 0
         bulk = self._lanes["bulk"]
@@ -147,6 +147,8 @@ class BatchQueue(Generic[T, R]):
         started = time.perf_counter()
         try:
             results = await self._run([entry.item for entry in batch])
+            if len(results) != len(batch):
+                raise RuntimeError(f"a batch of {len(batch)} items was answered with {len(results)} results")
         except Exception as error:
             for entry in batch:
                 if not entry.future.done():

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 
-from deployments.errors import BadRequest
+from deployments.errors import BadRequest, TooLarge
 
 M = TypeVar("M", bound=BaseModel)
 
 JSON_FIELDS = {"filter", "metadata", "mix", "vector"}
 NUMBER_FIELDS = {"top_k": int, "min_score": float, "created_at": float}
 LIST_FIELDS = {"tags"}
+MAX_FILES, MAX_FIELDS = 4, 64
+MAX_NAME_CHARS = 80
+"""Names of the caller's that an error repeats are cut here."""
 
 
 def explain_faults(faults: Sequence[Any], skip: int = 0) -> BadRequest:
@@ -25,7 +30,9 @@ def explain_faults(faults: Sequence[Any], skip: int = 0) -> BadRequest:
     first = faults[0]
     path = ""
     for step in first["loc"][skip:]:
-        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else str(step)
+        if step != "[key]":  # pydantic's mark for a fault of a dictionary's key
+            path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else str(step)
+    path = path if len(path) <= MAX_NAME_CHARS else path[:MAX_NAME_CHARS] + "…"
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     message = str(first["msg"]).removeprefix("Value error, ")
     return BadRequest(f"{path or 'body'}: {message}{more}", path or "body")
@@ -52,16 +59,13 @@ def parse_object(model: type[M], value: Any) -> M:
 
 
 def is_multipart(request: Request) -> bool:
-    return request.headers.get("content-type", "").startswith("multipart/form-data")
+    return request.headers.get("content-type", "").lower().startswith("multipart/form-data")
 
 
 async def read_form(request: Request) -> dict[str, Any]:
     """A multipart body's fields as JSON would have had them; files as bytes. Raises BadRequest."""
     fields: dict[str, Any] = {}
-    try:
-        form = await request.form(max_files=4, max_fields=64)
-    except HTTPException as error:
-        raise BadRequest(f"the multipart body does not parse: {error.detail}", "body") from error
+    form = await _parse_form(request)
     try:
         for name, value in form.multi_items():
             read = await value.read() if isinstance(value, UploadFile) else _field(name, value)
@@ -76,11 +80,36 @@ async def read_form(request: Request) -> dict[str, Any]:
     return fields
 
 
+async def _parse_form(request: Request) -> FormData:
+    """The form. One that ends before its last boundary is refused: the parser would leave out what was cut off."""
+    boundary = parse_options_header(request.headers["content-type"])[1].get(b"boundary", b"")
+
+    async def stream() -> AsyncGenerator[bytes, None]:
+        tail = b""
+        try:
+            async for chunk in request.stream():
+                tail = (tail + chunk)[-1024:]
+                yield chunk
+        except TooLarge as error:  # so that the parser lets go of what it holds
+            raise MultiPartException(str(error)) from error
+        if b"--" + boundary + b"--" not in tail:
+            raise MultiPartException("it is cut off, its closing boundary is missing")
+
+    parser = MultiPartParser(request.headers, stream(), max_files=MAX_FILES, max_fields=MAX_FIELDS)
+    parser.spool_max_size = sys.maxsize  # the body is bounded already, and a temporary file costs more than memory
+    try:
+        return await parser.parse()
+    except MultiPartException as error:
+        if isinstance(error.__cause__, TooLarge):
+            raise error.__cause__ from None
+        raise BadRequest(f"the multipart body does not parse: {error.message}", "body") from error
+
+
 def _field(name: str, value: str) -> Any:
     if name in JSON_FIELDS:
         try:
             return json.loads(value)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadRequest(f"{name} must be JSON: {error}", name) from error
     if name in NUMBER_FIELDS:
         try:

@@ -33,7 +33,7 @@ class EmbeddingService:
             raise BadRequest(f"{self._info.name} has no {dimensions} dimensions; allowed: {allowed}", "dimensions")
         outcomes = await self._encode(inputs, role, stages)
         dim = dimensions or self._info.dim
-        return [o.error if o.error is not None else truncate(o.unwrap(), dim) for o in outcomes]
+        return [o.error if isinstance(o.error, InputError) else truncate(o.unwrap(), dim) for o in outcomes]
 
     async def match(
         self, texts: Sequence[str], images: Sequence[bytes], stages: Stages

@@ -7,6 +7,7 @@ its batch. `EncoderWorker` is plain Python; only `EncoderDeployment` knows that 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +15,13 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from deployments.batch_queue import BatchLimits, BatchQueue, Lane, Released
+from deployments.errors import EncoderFault
 from deployments.prepare_pool import PreparePool
 from encoders import Encoder, EncoderInfo, EncoderInput, InputError, Prepared, Role, Vectors
+from encoders.errors import EncoderError, OutOfMemory
 from encoders.registry import load_encoder
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,7 @@ class EncodeOutcome:
     """What became of a task: a unit vector `(dim,)` float32, or the error that is this input's alone."""
 
     vector: Vectors | None
-    error: InputError | None = None
+    error: EncoderError | None = None
     stages_s: dict[str, float] = field(default_factory=dict)
     """Seconds spent in `prepare`, `encode_queue` and `encode`, as far as it got."""
 
@@ -53,7 +58,8 @@ class EncodeReply:
     replica: str
 
 
-RunBatch: TypeAlias = Callable[[Sequence[Prepared]], Awaitable[Sequence[Vectors]]]
+Encoded: TypeAlias = Vectors | EncoderError
+RunBatch: TypeAlias = Callable[[Sequence[Prepared]], Awaitable[Sequence[Encoded]]]
 
 
 class EncoderWorker:
@@ -75,7 +81,7 @@ class EncoderWorker:
         self._device = ThreadPoolExecutor(max_workers=1, thread_name_prefix="device")
         self._replica = replica
         self._on_batch = on_batch
-        self._queue: BatchQueue[Prepared, Vectors] = BatchQueue(through(self._forward), lambda p: p.cost, limits)
+        self._queue: BatchQueue[Prepared, Encoded] = BatchQueue(through(self._forward), lambda p: p.cost, limits)
 
     @property
     def info(self) -> EncoderInfo:
@@ -87,7 +93,7 @@ class EncoderWorker:
         outcomes: list[EncodeOutcome | None] = [None] * len(tasks)
         lanes: dict[Lane, list[int]] = {"interactive": [], "bulk": []}
         for row, (result, seconds) in enumerate(prepared):
-            if isinstance(result, InputError):
+            if isinstance(result, EncoderError):
                 outcomes[row] = EncodeOutcome(None, result, {"prepare": seconds})
             else:
                 lanes[tasks[row].lane].append(row)
@@ -112,15 +118,30 @@ class EncoderWorker:
         """Items that wait, by lane."""
         return {"interactive": self._queue.queued("interactive"), "bulk": self._queue.queued("bulk")}
 
-    async def _forward(self, batch: Sequence[Prepared]) -> Sequence[Vectors]:
+    async def _forward(self, batch: Sequence[Prepared]) -> Sequence[Encoded]:
         started = time.perf_counter()
-        vectors = await asyncio.get_running_loop().run_in_executor(self._device, self._encoder.forward, list(batch))
+        encoded = await asyncio.get_running_loop().run_in_executor(self._device, self._encode_each, list(batch))
         self._on_batch(len(batch), time.perf_counter() - started)
-        return list(vectors)
+        return encoded
+
+    def _encode_each(self, batch: list[Prepared]) -> list[Encoded]:
+        """One vector or error an item. What breaks a batch is found by running its items one by one."""
+        try:
+            return list(self._encoder.forward(batch))
+        except OutOfMemory as error:
+            alone = InputError("too large for the memory of the device", code="out_of_memory")
+            return [alone if row in error.rows else vector for row, vector in enumerate(error.vectors)]
+        except Exception as error:
+            if len(batch) > 1:
+                return [self._encode_each([item])[0] for item in batch]
+            log.exception("the encoder failed on an item")
+            return [EncoderFault(f"the encoder failed: {error!r}")]
 
     @staticmethod
-    def _outcome(item: Released[Vectors], prepare_s: float) -> EncodeOutcome:
+    def _outcome(item: Released[Encoded], prepare_s: float) -> EncodeOutcome:
         stages = {"prepare": prepare_s, "encode_queue": item.queued_s, "encode": item.ran_s}
+        if isinstance(item.result, EncoderError):
+            return EncodeOutcome(None, item.result, stages)
         return EncodeOutcome(item.result, None, stages)
 
 
@@ -149,14 +170,14 @@ class EncoderDeployment:
         size = options.limits.max_batch_size
 
         def through_serve_batch(run: RunBatch) -> RunBatch:
-            async def encode_batch(items: list[Prepared]) -> list[Vectors]:
+            async def encode_batch(items: list[Prepared]) -> list[Encoded]:
                 return list(await run(items))
 
             # Made per instance: a decorated method would share one queue among all encoders of a process. The queue
             # in front releases a whole batch at once, so the timer has nothing to wait for.
             batched = serve.batch(max_batch_size=size, batch_wait_timeout_s=0.0)(encode_batch)
 
-            async def release(items: Sequence[Prepared]) -> Sequence[Vectors]:
+            async def release(items: Sequence[Prepared]) -> Sequence[Encoded]:
                 return list(await asyncio.gather(*(batched(item) for item in items)))
 
             return release

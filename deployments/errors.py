@@ -3,6 +3,7 @@
     CrossrayError
     ├── BadRequest       400  a body, a field or a parameter that does not validate
     ├── NotFound         404  no such item, image or route
+    ├── MethodNotAllowed 405  the route is there, the method is not; Allow names those that are
     ├── Conflict         409  the caller's fingerprint is not the collection's
     ├── TooLarge         413  the body is over the limit
     ├── Overloaded       429  a queue is full; Retry-After says when to come back
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from encoders.errors import ContractMismatch, InputError, ModelUnavailable
+from encoders.errors import ContractMismatch, EncoderError, InputError, ModelUnavailable
 from retrieval.errors import (
     IndexLocked,
     IndexUnavailable,
@@ -49,6 +50,10 @@ class NotFound(CrossrayError):
     """There is no such thing."""
 
 
+class MethodNotAllowed(CrossrayError):
+    """The route does not take this method."""
+
+
 class Conflict(CrossrayError):
     """The request assumes a state that is not so."""
 
@@ -69,6 +74,10 @@ class DeadlineExceeded(CrossrayError):
     """The request's time ran out."""
 
 
+class EncoderFault(EncoderError):
+    """A preparer or a model raised what it should not have: a bug, but this input's alone. Answers 500."""
+
+
 @dataclass(frozen=True, slots=True)
 class HttpError:
     """One row of the table."""
@@ -85,6 +94,7 @@ ERRORS: dict[type[Exception], HttpError] = {
     InvalidQuery: HttpError(400, "invalid_request_error", "invalid_query"),
     InvalidFilter: HttpError(400, "invalid_request_error", "invalid_filter"),
     NotFound: HttpError(404, "not_found_error", "not_found"),
+    MethodNotAllowed: HttpError(405, "invalid_request_error", "method_not_allowed"),
     Conflict: HttpError(409, "conflict_error", "fingerprint_mismatch"),
     ContractMismatch: HttpError(409, "conflict_error", "contract_mismatch"),
     SpaceMismatch: HttpError(409, "conflict_error", "contract_mismatch"),

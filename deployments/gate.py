@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.errors import CrossrayError, DeadlineExceeded, TooLarge, status_of
-from deployments.render import error_content, json_response
+from deployments.errors import CrossrayError, DeadlineExceeded, TooLarge, code_of
+from deployments.render import error_response
 from deployments.stages import Stages
 
 
@@ -27,13 +27,16 @@ class Gate:
         request_timeout_s: float,
         headers: Mapping[str, str],
         on_done: Callable[[str, Stages], None] = lambda operation, stages: None,
+        on_error: Callable[[str, str], None] = lambda operation, code: None,
     ) -> None:
-        """`on_done` hears the route's operation and the laps of each answered request."""
+        """`on_done` hears the route's operation and the laps of each answered request, `on_error` what is refused here
+        and with which code."""
         self._app = app
         self._max_body_bytes = max_body_bytes
         self._request_timeout_s = request_timeout_s
         self._headers = headers
         self._on_done = on_done
+        self._on_error = on_error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -73,9 +76,9 @@ class Gate:
     def _too_large(self) -> TooLarge:
         return TooLarge(f"the body is over the limit of {self._max_body_bytes} bytes", "body")
 
-    @staticmethod
-    async def _refuse(error: CrossrayError, scope: Scope, receive: Receive, send: Send) -> None:
-        await json_response(error_content(error), status_of(error).status)(scope, receive, send)
+    async def _refuse(self, error: CrossrayError, scope: Scope, receive: Receive, send: Send) -> None:
+        self._on_error(scope["state"].get("operation", "unrouted"), code_of(error))
+        await error_response(error)(scope, receive, send)
 
     def _bounded(self, receive: Receive) -> Receive:
         """Counts the stream's bytes, because a declared length may be missing."""

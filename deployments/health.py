@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import time
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from encoders import EncoderError, EncoderInfo, EncoderInput
 from retrieval import Query, RetrievalError
 
 KEEP_S = 2.0
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,4 +65,7 @@ class HealthService:
             health = await self._index.health()
         except (CrossrayError, EncoderError, RetrievalError) as error:
             return Readiness(False, None, None, str(error))
+        except Exception as error:
+            log.exception("the check of readiness failed")
+            return Readiness(False, None, None, f"{type(error).__name__}: see the server's log")
         return Readiness(health.ready, health.count, f"{health.backend}/{health.structure}", health.detail)

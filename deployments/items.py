@@ -7,6 +7,7 @@ and content that is there already is not encoded again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,9 +22,10 @@ from deployments.schemas import Item
 from deployments.search import require_fingerprint
 from deployments.stages import Stages
 from encoders import EncoderInfo, EncoderInput, Vectors
-from encoders.images import ImageLimits, probe, thumbnail
+from encoders.images import ImageLimits, decode, probe, thumbnail
 from retrieval import MediaStore, Payload, Record
-from retrieval.errors import InvalidRecord
+from retrieval.errors import InvalidRecord, StorageFull
+from retrieval.validation import check_records
 
 THUMBNAIL_PX = 256
 
@@ -49,19 +51,19 @@ class ItemService:
         self._limits = limits
 
     async def add(self, item: Item, stages: Stages) -> Stored:
-        """Store one item. Raises InputError, InvalidRecord, Conflict, and what the ports raise: nothing is kept then."""
+        """Store one item. Raises InputError, InvalidRecord, Conflict, and what the ports raise: no row is kept then."""
         id = item.id or content_id(item.image, item.text)
         fresh = self._payload(item)
         stages.lap("inspect")
-        existing = (await self._index.get([id]))[0]
+        existing = None if self._is_new(item, fresh) else (await self._index.get([id]))[0]
         stages.lap("lookup")
         if existing is not None and _same_content(existing.payload, fresh) and item.vector is None:
             return await self._refresh(existing, fresh, item, stages)
-        vector = await self._vector(item, stages)
+        record = Record(id, await self._vector(item, stages), fresh)
+        self._require_storable(record)
         if item.image is not None:
             await asyncio.to_thread(self._media.put, item.image)
             stages.lap("media")
-        record = Record(id, vector, fresh)
         await self._index.upsert([record])
         stages.lap("upsert")
         return Stored(record, "created" if existing is None else "updated")
@@ -105,7 +107,8 @@ class ItemService:
         data, _ = await self.image(id)
         small = await asyncio.to_thread(thumbnail, data, self._limits, THUMBNAIL_PX)
         assert payload.media is not None
-        await asyncio.to_thread(self._media.put_derived, payload.media, name, small)
+        with contextlib.suppress(StorageFull):  # a full disk costs the cache, not the answer
+            await asyncio.to_thread(self._media.put_derived, payload.media, name, small)
         return small
 
     def _payload(self, item: Item) -> Payload:
@@ -125,6 +128,13 @@ class ItemService:
             created_at=time.time() if item.created_at is None else item.created_at,
         )
 
+    def _is_new(self, item: Item, payload: Payload) -> bool:
+        """Whether no row can have the id of this content: a row is never on disk before its media file.
+
+        It saves what a new photo would cost most after its encoding, a call to the index.
+        """
+        return item.id is None and payload.media is not None and not self._media.exists(payload.media)
+
     async def _refresh(self, existing: Record, fresh: Payload, item: Item, stages: Stages) -> Stored:
         """Same content: keep the vector and the date, and take the new metadata when it differs."""
         old = existing.payload
@@ -132,6 +142,7 @@ class ItemService:
         if payload == old:
             return Stored(existing, "unchanged")
         record = Record(existing.id, existing.vector, payload)
+        self._require_storable(record)
         await self._index.upsert([record])
         stages.lap("upsert")
         return Stored(record, "updated")
@@ -139,17 +150,29 @@ class ItemService:
     async def _vector(self, item: Item, stages: Stages) -> Vectors:
         if item.vector is not None:
             require_fingerprint(self._info, item.fingerprint)
+            if item.image is not None:  # nobody else looks at it, and a damaged file must not be stored
+                await asyncio.to_thread(decode, item.image, self._limits, THUMBNAIL_PX)
+                stages.lap("prepare")
             return self._given_vector(item.vector)
         task = EncodeTask(EncoderInput(item.text, item.image), "document", "bulk")
         outcome = (await self._encoder.encode([task]))[0]
         stages.split(outcome.stages_s, rest="encode_call")
         return outcome.unwrap()
 
+    def _require_storable(self, record: Record) -> None:
+        """What the index would refuse is refused before a file is written. Raises InvalidRecord naming the field."""
+        try:
+            check_records([record], self._info.dim)
+        except InvalidRecord as error:
+            here = "records[0]."
+            raise InvalidRecord(error.message.removeprefix(here), error.param.removeprefix(here)) from error
+
     def _given_vector(self, values: Sequence[float]) -> Vectors:
         if len(values) != self._info.dim:
             raise InvalidRecord(f"the vector has {len(values)} numbers, not {self._info.dim}", "vector")
-        vector = np.asarray(values, dtype=np.float32)
-        norm = float(np.linalg.norm(vector))
+        vector = np.asarray(values, dtype=np.float64)
+        with np.errstate(over="ignore"):
+            norm = float(np.linalg.norm(vector))
         if not np.isfinite(norm) or norm < 1e-6:
             raise InvalidRecord("the vector must be finite and not zero", "vector")
         return np.asarray(vector / norm, dtype=np.float32)

@@ -12,19 +12,23 @@ from pydantic.json_schema import models_json_schema
 REF = "#/components/schemas/{model}"
 
 
+def json_body(*models: type[BaseModel]) -> dict[str, Any]:
+    """`openapi_extra` of a route that takes one of these models as JSON."""
+    refs: list[dict[str, Any]] = [{"$ref": REF.format(model=model.__name__)} for model in models]
+    schema = refs[0] if len(refs) == 1 else {"oneOf": refs}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
 def json_or_form(*models: type[BaseModel]) -> dict[str, Any]:
     """`openapi_extra` of a route that takes one of these models as JSON, or a multipart form with an `image` file."""
-    refs: list[dict[str, Any]] = [{"$ref": REF.format(model=model.__name__)} for model in models]
     form = {
         "type": "object",
         "properties": {"image": {"type": "string", "format": "binary"}},
         "additionalProperties": {"type": "string"},
     }
-    content = {
-        "application/json": {"schema": refs[0] if len(refs) == 1 else {"oneOf": refs}},
-        "multipart/form-data": {"schema": form},
-    }
-    return {"requestBody": {"required": True, "content": content}}
+    documented = json_body(*models)
+    documented["requestBody"]["content"]["multipart/form-data"] = {"schema": form}
+    return documented
 
 
 def document_bodies(app: FastAPI, *models: type[BaseModel]) -> None:

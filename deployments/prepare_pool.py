@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import multiprocessing
 import time
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 
-from encoders import EncoderInput, InputError, Prepared, Preparer, Role
+from deployments.errors import EncoderFault
+from encoders import EncoderError, EncoderInput, InputError, Prepared, Preparer, Role
+
+log = logging.getLogger(__name__)
 
 _preparer_here: Preparer | None = None
 
@@ -17,17 +21,20 @@ def _install(preparer: Preparer) -> None:
     _preparer_here = preparer
 
 
-def _prepare_here(item: EncoderInput, role: Role) -> tuple[Prepared | InputError, float]:
+def _prepare_here(item: EncoderInput, role: Role) -> tuple[Prepared | EncoderError, float]:
     assert _preparer_here is not None
     return _timed(_preparer_here, item, role)
 
 
-def _timed(preparer: Preparer, item: EncoderInput, role: Role) -> tuple[Prepared | InputError, float]:
+def _timed(preparer: Preparer, item: EncoderInput, role: Role) -> tuple[Prepared | EncoderError, float]:
     started = time.perf_counter()
     try:
-        prepared: Prepared | InputError = preparer(item, role)
+        prepared: Prepared | EncoderError = preparer(item, role)
     except InputError as error:
         prepared = error
+    except Exception as error:
+        log.exception("preparing an input failed")
+        prepared = EncoderFault(f"preparing the input failed: {error!r}")
     return prepared, time.perf_counter() - started
 
 
@@ -44,7 +51,7 @@ class PreparePool:
             else ThreadPoolExecutor(workers, thread_name_prefix="prepare")
         )
 
-    async def prepare(self, item: EncoderInput, role: Role) -> tuple[Prepared | InputError, float]:
+    async def prepare(self, item: EncoderInput, role: Role) -> tuple[Prepared | EncoderError, float]:
         """The prepared input, or the error that is this input's alone; and the seconds it took."""
         loop = asyncio.get_running_loop()
         if self._processes:

@@ -24,7 +24,7 @@ FIRST_PAUSE_S = 0.05
 REPLICA_SEEN_S = 30.0
 
 
-def _lost_replica(error: BaseException) -> bool:
+def lost_replica(error: BaseException) -> bool:
     """Whether the call failed because of where it ran, not because of what it asked."""
     import grpc
     from ray.exceptions import RayActorError, RayTaskError, WorkerCrashedError
@@ -39,6 +39,14 @@ def _lost_replica(error: BaseException) -> bool:
     return isinstance(error, lost)
 
 
+def _cause(error: Exception) -> Exception:
+    """What the replica raised: Ray's wrapper is of the same class, but its text is a stack trace."""
+    from ray.exceptions import RayTaskError
+
+    cause = error.cause if isinstance(error, RayTaskError) else None
+    return cause if isinstance(cause, Exception) else error
+
+
 async def call_again(call: Callable[[], Awaitable[T]], target: str, on_retry: Callable[[str], None]) -> T:
     """Await `call()`, again with growing pauses while replicas are lost under it. Raises Unavailable in the end."""
     from ray.serve.exceptions import BackPressureError
@@ -49,8 +57,8 @@ async def call_again(call: Callable[[], Awaitable[T]], target: str, on_retry: Ca
         except BackPressureError as error:
             raise Overloaded(f"the {target} is busy; try again shortly") from error
         except Exception as error:
-            if not _lost_replica(error):
-                raise
+            if not lost_replica(error):
+                raise _cause(error) from None
             last = error
             on_retry(target)
             await asyncio.sleep(FIRST_PAUSE_S * 2**attempt)
@@ -72,7 +80,7 @@ class RemoteEncoder:
         self._handle = handle
         self._on_retry = on_retry
         self._replicas: dict[str, float] = {}
-        options: dict[str, Any] = {"max_items": max_items, "size_bytes": _image_bytes}
+        options: dict[str, Any] = {"max_items": max_items, "size_bytes": _input_bytes}
         self._lanes: dict[str, Coalescer[EncodeTask, EncodeOutcome]] = {
             "interactive": Coalescer(self._call, width=self._width, **options),
             "bulk": Coalescer(self._call, width=lambda: bulk_width * self._width(), **options),
@@ -95,8 +103,9 @@ class RemoteEncoder:
         return reply.outcomes
 
 
-def _image_bytes(task: EncodeTask) -> int:
-    return len(task.input.image or b"")
+def _input_bytes(task: EncodeTask) -> int:
+    """At most what the input takes in a message: a character is up to four bytes."""
+    return len(task.input.image or b"") + 4 * len(task.input.text or "")
 
 
 class RemoteIndex:

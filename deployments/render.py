@@ -23,6 +23,14 @@ def error_content(error: BaseException) -> dict[str, Any]:
     return {"error": {"message": message, "type": row.type, "param": param_of(error), "code": code_of(error)}}
 
 
+def error_response(error: BaseException) -> Response:
+    """The answer to a request that ended in `error`; what passes by itself says when to come back."""
+    response = json_response(error_content(error), status_of(error).status)
+    if response.status_code in (429, 503):
+        response.headers["Retry-After"] = "1"
+    return response
+
+
 def payload_content(id: str, payload: Payload) -> dict[str, Any]:
     """What a hit and an item have in common."""
     has_image = payload.media is not None

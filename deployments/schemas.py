@@ -10,7 +10,20 @@ import base64
 import binascii
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    PlainValidator,
+    StringConstraints,
+    model_validator,
+)
+
+from retrieval.filters import KEY, KEY_RULE, MAX_INT, is_scalar_number
+from retrieval.validation import MAX_KEYS, MAX_SOURCE_CHARS, MAX_TAG_CHARS, MAX_TAGS, MAX_VALUE_CHARS
 
 Target = Literal["image", "text", "any"]
 MAX_TOP_K = 1000
@@ -37,11 +50,33 @@ def decode_image_text(value: Any) -> Any:
         raise ValueError("not valid base64") from error
 
 
+def check_key(key: str) -> str:
+    """A metadata key that a filter can name. Raises ValueError."""
+    if not KEY.fullmatch(key):
+        raise ValueError(f"not a metadata key: {KEY_RULE}")
+    return key
+
+
+def check_value(value: Any) -> str | int | float | bool:
+    """A metadata value that every index holds exactly. Raises ValueError."""
+    if isinstance(value, str):
+        if len(value) > MAX_VALUE_CHARS:
+            raise ValueError(f"longer than {MAX_VALUE_CHARS} characters")
+        return value
+    if not is_scalar_number(value):
+        raise ValueError(f"a metadata value is a text, a boolean or a finite number; integers reach ±{MAX_INT}")
+    number: int | float | bool = value
+    return number
+
+
 ImageBytes = Annotated[bytes, BeforeValidator(decode_image_text), Field(json_schema_extra={"format": "byte"})]
-ItemId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\w.:\-]+$")]
-Tag = Annotated[str, StringConstraints(min_length=1, max_length=128)]
-MetadataKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
-MetadataValue = Annotated[str, StringConstraints(max_length=4096)] | bool | int | FiniteFloat
+Number = Annotated[FiniteFloat, Field(strict=True)]
+ItemId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^\w[\w.:\-]*$")]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TAG_CHARS)]
+MetadataKey = Annotated[str, AfterValidator(check_key)]
+MetadataValue = Annotated[
+    str | int | float | bool, PlainValidator(check_value, json_schema_input_type=str | int | float | bool)
+]
 
 
 class Body(BaseModel):
@@ -56,7 +91,7 @@ class Part(Body):
     text: str | None = None
     image: ImageBytes | None = None
     id: ItemId | None = None
-    weight: Annotated[FiniteFloat, Field(ge=-10, le=10)] = 1.0
+    weight: Annotated[Number, Field(ge=-10, le=10)] = 1.0
 
     @model_validator(mode="after")
     def _one_source(self) -> Part:
@@ -75,9 +110,9 @@ class SearchRequest(Body):
     id: ItemId | None = Field(None, description="A stored item to find neighbours of; it is not among its own hits.")
     mix: Annotated[list[Part], Field(min_length=1, max_length=MAX_MIX)] | None = None
     target: Target = Field("any", description="What to find: items with an image, items with a text, or any.")
-    top_k: Annotated[int, Field(ge=1, le=MAX_TOP_K)] = 10
+    top_k: Annotated[int, Field(strict=True, ge=1, le=MAX_TOP_K)] = 10
     filter: dict[str, Any] | None = Field(None, description='E.g. {"field": "year", "op": "gte", "value": 2020}.')
-    min_score: Annotated[FiniteFloat, Field(ge=-1, le=1)] | None = None
+    min_score: Annotated[Number, Field(ge=-1, le=1)] | None = None
     fingerprint: str | None = Field(None, description="Refuse with 409 unless the collection's fingerprint is this.")
 
     @model_validator(mode="after")
@@ -98,14 +133,14 @@ class Item(Body):
     id: ItemId | None = None
     image: ImageBytes | None = None
     text: str | None = None
-    source: Annotated[str, StringConstraints(max_length=2048)] = ""
-    tags: Annotated[list[Tag], Field(max_length=256)] = []
-    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=256)] = {}
-    vector: Annotated[list[FiniteFloat], Field(min_length=1, max_length=65536)] | None = Field(
+    source: Annotated[str, StringConstraints(max_length=MAX_SOURCE_CHARS)] = ""
+    tags: Annotated[list[Tag], Field(max_length=MAX_TAGS)] = []
+    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=MAX_KEYS)] = {}
+    vector: Annotated[list[Number], Field(min_length=1, max_length=65536)] | None = Field(
         None, description="A ready-made vector (an import): stored as it is; needs `fingerprint`."
     )
     fingerprint: str | None = Field(None, description="The contract the vector was made under.")
-    created_at: FiniteFloat | None = Field(None, description="Seconds since the epoch; now, when not given.")
+    created_at: Number | None = Field(None, description="Seconds since the epoch; now, when not given.")
 
     @model_validator(mode="after")
     def _content(self) -> Item:
@@ -148,12 +183,22 @@ class EmbeddingInput(Body):
         return self
 
 
+def as_inputs(value: Any) -> Any:
+    """One text or a list of texts and objects, as OpenAI's clients send them, to a list of objects."""
+    values = [value] if isinstance(value, str) else value
+    return [{"text": v} if isinstance(v, str) else v for v in values] if isinstance(values, list) else values
+
+
 class EmbeddingsRequest(Body):
     """`POST /v1/embeddings`, OpenAI-shaped; an input may also be an image or a text and an image fused."""
 
-    input: str | Annotated[list[str | EmbeddingInput], Field(min_length=1, max_length=MAX_EMBEDDINGS)]
+    input: Annotated[
+        list[EmbeddingInput],
+        Field(min_length=1, max_length=MAX_EMBEDDINGS),
+        BeforeValidator(as_inputs, json_schema_input_type=str | list[str | EmbeddingInput]),
+    ]
     model: str | None = None
-    dimensions: Annotated[int, Field(ge=1)] | None = None
+    dimensions: Annotated[int, Field(strict=True, ge=1)] | None = None
     encoding_format: Literal["float", "base64"] = "float"
     input_type: Literal["query", "document"] = "document"
     user: str | None = Field(None, description="Accepted for OpenAI clients; not used.")

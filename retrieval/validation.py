@@ -72,10 +72,16 @@ def vector_fault(vector: Vector, dim: int) -> str | None:
 def _check_payload(payload: Payload, at: str) -> None:
     if payload.kind not in KINDS_OF_TARGET["any"]:
         raise InvalidRecord(f"{at}.kind is not one of {', '.join(KINDS_OF_TARGET['any'])}", f"{at}.kind")
-    limits = {"text": MAX_TEXT_CHARS, "source": MAX_SOURCE_CHARS, "media": MAX_ID_CHARS, "mime": MAX_ID_CHARS}
+    limits = {
+        "text": MAX_TEXT_CHARS,
+        "ocr_text": MAX_TEXT_CHARS,
+        "source": MAX_SOURCE_CHARS,
+        "media": MAX_ID_CHARS,
+        "mime": MAX_ID_CHARS,
+    }
     for name, limit in limits.items():
         value = getattr(payload, name)
-        if value == "" and name != "source":
+        if value == "" and name not in ("source", "ocr_text"):
             raise InvalidRecord(f"{at}.{name} is empty: leave it out", f"{at}.{name}")
         _check_text(value or "", limit, f"{at}.{name}")
     for name in ("width", "height"):

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from fastapi import APIRouter, Request, Response
 
+from deployments.bodies import parse_json
 from deployments.errors import BadRequest
+from deployments.openapi import json_body
 from deployments.render import error_content, json_response
-from deployments.schemas import EmbeddingInput, EmbeddingsRequest, MatchAnswer, MatchRequest
+from deployments.schemas import EmbeddingsRequest, MatchAnswer, MatchRequest
 from deployments.services import Services
 from encoders import EncoderInput, InputError, Vectors
 
@@ -19,12 +21,17 @@ def router(services: Services) -> APIRouter:
     routes = APIRouter(tags=["embeddings"])
     info = services.info
 
-    @routes.post("/v1/embeddings", summary="Vectors of texts, images, or both fused (OpenAI-shaped)")
-    async def embeddings(request: Request, body: EmbeddingsRequest) -> Response:
+    @routes.post(
+        "/v1/embeddings",
+        openapi_extra=json_body(EmbeddingsRequest),
+        summary="Vectors of texts, images, or both fused (OpenAI-shaped)",
+    )
+    async def embeddings(request: Request) -> Response:
         request.state.operation = "embeddings"
+        body = parse_json(EmbeddingsRequest, await request.body())
         if body.model not in (None, info.name, info.contract.model):
             raise BadRequest(f"there is no model {body.model!r}; this one is {info.name!r}", "model", "model_not_found")
-        inputs = [_input(given) for given in ([body.input] if isinstance(body.input, str) else body.input)]
+        inputs = [EncoderInput(given.text, given.image) for given in body.input]
         request.state.stages.lap("read")
         results = await services.embeddings.embed(inputs, body.input_type, body.dimensions, request.state.stages)
         failed = [result for result in results if isinstance(result, InputError)]
@@ -35,9 +42,15 @@ def router(services: Services) -> APIRouter:
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
         return json_response({"object": "list", "data": data, "model": info.name, "usage": usage})
 
-    @routes.post("/v1/match", response_model=MatchAnswer, summary="Every text against every image")
-    async def match(request: Request, body: MatchRequest) -> Response:
+    @routes.post(
+        "/v1/match",
+        response_model=MatchAnswer,
+        openapi_extra=json_body(MatchRequest),
+        summary="Every text against every image",
+    )
+    async def match(request: Request) -> Response:
         request.state.operation = "match"
+        body = parse_json(MatchRequest, await request.body())
         request.state.stages.lap("read")
         cosine, probability = await services.embeddings.match(body.texts, body.images, request.state.stages)
         content = {
@@ -49,10 +62,6 @@ def router(services: Services) -> APIRouter:
         return json_response(content)
 
     return routes
-
-
-def _input(given: str | EmbeddingInput) -> EncoderInput:
-    return EncoderInput(given) if isinstance(given, str) else EncoderInput(given.text, given.image)
 
 
 def _datum(row: int, result: Vectors | InputError, encoding: str) -> dict[str, Any]:

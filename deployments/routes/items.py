@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from deployments.bodies import is_multipart, parse_object, read_form
+from deployments.bodies import is_multipart, parse_json, parse_object, read_form
 from deployments.errors import BadRequest, Overloaded, Unavailable, status_of
 from deployments.items import Stored
-from deployments.openapi import json_or_form
+from deployments.openapi import json_body, json_or_form
 from deployments.render import error_content, json_response, record_content
 from deployments.schemas import (
     Item,
@@ -73,9 +73,15 @@ def router(services: Services) -> APIRouter:
         stored = await items.add(item, stages)
         return json_response(stored_content(stored), 201 if stored.outcome == "created" else 200)
 
-    @routes.post("/v1/items/lookup", response_model=LookupAnswer, summary="Which of these ids are stored")
-    async def lookup(request: Request, body: LookupRequest) -> Response:
+    @routes.post(
+        "/v1/items/lookup",
+        response_model=LookupAnswer,
+        openapi_extra=json_body(LookupRequest),
+        summary="Which of these ids are stored",
+    )
+    async def lookup(request: Request) -> Response:
         request.state.operation = "lookup_items"
+        body = parse_json(LookupRequest, await request.body())
         return json_response({"existing": await items.existing(body.ids), "fingerprint": fingerprint})
 
     @routes.get("/v1/items", response_model=ItemPage, summary="All items, page by page, by id")

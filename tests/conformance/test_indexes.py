@@ -30,6 +30,7 @@ from retrieval.base import Hit, Payload, Query, Record, Target, VectorIndex
 from retrieval.errors import IndexLocked, InvalidQuery, InvalidRecord, SpaceMismatch
 from retrieval.filters import Filter, matches, parse_filter
 from retrieval.memory import MemoryIndex
+from retrieval.validation import MAX_TOP_K
 
 COUNT = 60
 RECORDS = [record(i) for i in range(COUNT)]
@@ -252,6 +253,7 @@ BAD_RECORDS = {
     "id with a surrogate": Record("a\ud800", unit(0), payload(0)),
     "kind": Record("a", unit(0), dataclasses.replace(payload(0), kind="video")),  # type: ignore[arg-type]
     "text": Record("a", unit(0), dataclasses.replace(payload(0), text="x" * 16_001)),
+    "ocr_text": Record("a", unit(0), dataclasses.replace(payload(0), ocr_text="x" * 16_001)),
     "source": Record("a", unit(0), dataclasses.replace(payload(0), source="x" * 2_049)),
     "tags": Record("a", unit(0), dataclasses.replace(payload(0), tags=("x" * 129,))),
     "width": Record("a", unit(0), dataclasses.replace(payload(0), width=-1)),
@@ -283,6 +285,7 @@ async def test_the_longest_of_everything_comes_back(index: VectorIndex) -> None:
         tags=tuple(f"{i:02}" + "签" * 126 for i in range(64)),
         metadata={f"k{i}": "值" * 40 for i in range(64)},
         created_at=-1.5,
+        ocr_text="🦊" * 16_000,
     )
     records = [Record(id, unit(i), long) for i, id in enumerate(["x" * 128, "图" * 128, "🦊" * 128, " ' \" % _ \\ \n"])]
     await index.upsert(records)
@@ -294,7 +297,7 @@ async def test_the_longest_of_everything_comes_back(index: VectorIndex) -> None:
     assert await index.count() == 0
 
 
-@pytest.mark.parametrize("top_k", [0, -1, 1001, True])
+@pytest.mark.parametrize("top_k", [0, -1, MAX_TOP_K + 1, True])
 async def test_a_bad_top_k_is_refused(full: VectorIndex, top_k: int) -> None:
     with pytest.raises(InvalidQuery) as caught:
         await full.search([Query(unit(0), top_k)])
