@@ -59,15 +59,9 @@ def search(
         raise typer.BadParameter("give a text, --image FILE (or both), or --id ID")
     from cluster.terms import parse_filter_text
 
-    fields: dict[str, Any] = {"target": target, "top_k": top_k}
-    if text is not None:
-        fields["text"] = text
-    if id is not None:
-        fields["id"] = id
-    if filter is not None:
-        fields["filter"] = parse_filter_text(filter)
-    if min_score is not None:
-        fields["min_score"] = min_score
+    tree = parse_filter_text(filter) if filter is not None else None
+    given = {"text": text, "id": id, "target": target, "top_k": top_k, "filter": tree, "min_score": min_score}
+    fields = {name: value for name, value in given.items() if value is not None}
     with connect(url) as client:
         picture = image.read_bytes() if image is not None else None
         answer = _ask(client, fields, picture)

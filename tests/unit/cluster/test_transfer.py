@@ -21,13 +21,16 @@ from cluster.transfer import count_rows, export_items, import_items
 from encoders.contract import VectorContract
 from encoders.fake import FakeEncoder
 
+TEXTS = 70
+ITEMS = TEXTS + 3
+
 
 @pytest.fixture
 def filled(client: Client, tmp_path: Path) -> Client:
     """A server with texts and photos."""
     sources = [
         Source(f"n{n}", text=f"text number {n}", metadata={"n": n, "half": n / 2, "even": n % 2 == 0})
-        for n in range(150)
+        for n in range(TEXTS)
     ]
     for colour in ("red", "green", "blue"):
         path = tmp_path / f"{colour}.png"
@@ -51,10 +54,10 @@ def items(client: Client) -> list[dict[str, object]]:
 def test_a_collection_survives_the_round_trip(filled: Client, empty: Client, tmp_path: Path) -> None:
     file = tmp_path / "all.parquet"
     seen: list[int] = []
-    assert export_items(filled, file, advance=seen.append) == 153
-    assert (sum(seen), count_rows(file)) == (153, 153)
+    assert export_items(filled, file, advance=seen.append) == ITEMS
+    assert (sum(seen), count_rows(file)) == (ITEMS, ITEMS)
     report = import_items(empty, file)
-    assert (report.imported, report.skipped, report.failed) == (153, 0, [])
+    assert (report.imported, report.skipped, report.failed) == (ITEMS, 0, [])
     before, after = items(filled), items(empty)
     # An index brings vectors to unit length again, which may move the last bit.
     for old, new in zip(before, after, strict=True):
@@ -99,7 +102,7 @@ def test_an_import_goes_on_where_one_was_cut_off(
         import_items(empty, file)
     assert empty.health().count == transfer.ROWS or len(items(empty)) == transfer.ROWS
     report = import_items(empty, file)
-    assert (report.imported, report.skipped) == (153 - transfer.ROWS, transfer.ROWS)
+    assert (report.imported, report.skipped) == (ITEMS - transfer.ROWS, transfer.ROWS)
 
 
 def test_big_photos_go_in_small_requests(
@@ -107,7 +110,7 @@ def test_big_photos_go_in_small_requests(
 ) -> None:
     export_items(filled, tmp_path / "all.parquet")
     monkeypatch.setattr(transfer, "MAX_BATCH_BYTES", 1)
-    assert import_items(empty, tmp_path / "all.parquet").imported == 153
+    assert import_items(empty, tmp_path / "all.parquet").imported == ITEMS
 
 
 def test_vectors_of_another_space_are_refused_and_can_be_made_anew(
@@ -118,14 +121,14 @@ def test_vectors_of_another_space_are_refused_and_can_be_made_anew(
     with serve(FakeEncoder(dim=32), tmp_path / "narrow") as url, Client(url) as narrow:
         with pytest.raises(BadExport, match=r"dim: expected 32, found 64.*--reembed"):
             import_items(narrow, file)
-        assert import_items(narrow, file, reembed=True).imported == 153
+        assert import_items(narrow, file, reembed=True).imported == ITEMS
         assert len(items(narrow)[0]["vector"]) == 32  # type: ignore[arg-type]
 
 
 def test_without_media_texts_come_back_and_photos_say_why_not(filled: Client, empty: Client, tmp_path: Path) -> None:
     export_items(filled, tmp_path / "lean.parquet", media=False)
     report = import_items(empty, tmp_path / "lean.parquet")
-    assert report.imported == 150
+    assert report.imported == TEXTS
     assert len(report.failed) == 3
     assert "--no-media" in report.failed[0].reason
 
