@@ -47,6 +47,8 @@ class Payload:
     tags: tuple[str, ...] = ()
     metadata: Metadata = field(default_factory=dict)
     created_at: float = 0.0
+    ocr_text: str | None = None
+    """Text that was read off the image; None until it was read, empty where there was none to read."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

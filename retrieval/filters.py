@@ -3,11 +3,12 @@
 A filter is a small typed tree. `matches` says what it means, row by row; every index must agree with it, however it
 evaluates the tree. The JSON form is
 
-    {"field": "color", "op": "eq", "value": "red"}        eq, ne, in, gt, gte, lt, lte, any_of, exists
+    {"field": "color", "op": "eq", "value": "red"}        eq, ne, in, gt, gte, lt, lte, any_of, contains, exists
     {"and": [...]}   {"or": [...]}   {"not": {...}}
 
 A field is one of `RESERVED`, or a key of the item's metadata, bare or as `metadata.key`. `tags` is the one field of
-many values and takes `any_of` (one of these is among the item's tags) and `exists`.
+many values and takes `any_of` (one of these is among the item's tags) and `exists`. `text` and `ocr_text` are for
+reading: they take `contains`, a part of the text in any case, and `exists`.
 
 Meaning: a text, a number and a boolean are three types, and comparing across types does not match. A field that an
 item does not have matches nothing but `exists: false`; `ne` and `not` are plain negation, so they match it. Texts are
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 Value: TypeAlias = str | int | float | bool
 Ordering: TypeAlias = Literal["gt", "gte", "lt", "lte"]
 
-RESERVED = ("id", "kind", "source", "media", "mime", "width", "height", "created_at", "tags")
+RESERVED = ("id", "kind", "source", "media", "mime", "width", "height", "created_at", "tags", "text", "ocr_text")
+TEXTS = ("text", "ocr_text")
 METADATA = "metadata."
 KEY = re.compile(r"[^\W\d][\w .:/-]{0,63}")
 KEY_RULE = "a letter or _, then at most 63 letters, digits, spaces, _ . : / -"
@@ -62,8 +64,16 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class Contains:
+    """The field, one of `TEXTS`, has `value` in it, upper and lower case alike."""
+
+    field: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Exists:
-    """The item has the field; for `tags`, it has a tag."""
+    """The item has the field; for `tags`, it has a tag; for `ocr_text`, its image was read."""
 
     field: str
 
@@ -83,7 +93,7 @@ class Not:
     term: Filter
 
 
-Filter: TypeAlias = In | Range | Exists | And | Or | Not
+Filter: TypeAlias = In | Range | Contains | Exists | And | Or | Not
 """Fields in a tree are written as in `RESERVED`, or as `metadata.` and the key."""
 
 
@@ -92,6 +102,14 @@ def type_of(value: Value) -> Literal["text", "number", "boolean"]:
     if isinstance(value, bool):
         return "boolean"
     return "text" if isinstance(value, str) else "number"
+
+
+def fold(text: str) -> str:
+    """Without case, character by character, so that no text grows: ß, whose folding is ss, stays."""
+    folded = text.casefold()
+    if len(folded) == len(text):
+        return folded
+    return "".join(one if len(one := character.casefold()) == 1 else character for character in text)
 
 
 def is_scalar_number(value: object) -> bool:
@@ -114,6 +132,9 @@ def matches(filter: Filter, record_id: str, payload: Payload) -> bool:
             return bool(_values(field, record_id, payload))
         case In(field, values):
             return any(_equal(value, v) for value in _values(field, record_id, payload) for v in values)
+        case Contains(field, value):
+            part = fold(value)
+            return any(part in fold(text) for text in _values(field, record_id, payload) if isinstance(text, str))
         case Range(field, op, bound):
             return any(in_order(value, op, bound) for value in _values(field, record_id, payload))
 
@@ -185,7 +206,13 @@ def _leaf(obj: Mapping[Any, Any], path: str) -> Filter:
     at = f"{path}.value"
     if field == "tags" and op not in ("any_of", "exists"):
         raise InvalidFilter("tags takes any_of or exists", f"{path}.op")
+    if field in TEXTS and op not in ("contains", "exists"):
+        raise InvalidFilter(f"{field} takes contains or exists", f"{path}.op")
     match op:
+        case "contains" if field in TEXTS:
+            return Contains(field, _part(value, at))
+        case "contains":
+            raise InvalidFilter(f"contains is for {' and '.join(TEXTS)}", f"{path}.op")
         case "eq":
             return In(field, (_value(value, at),))
         case "ne":
@@ -204,7 +231,7 @@ def _leaf(obj: Mapping[Any, Any], path: str) -> Filter:
             if not isinstance(value, bool):
                 raise InvalidFilter(f"expected true or false, found {_type_name(value)}", at)
             return Exists(field) if value else Not(Exists(field))
-    raise InvalidFilter("expected one of eq, ne, in, gt, gte, lt, lte, any_of, exists", f"{path}.op")
+    raise InvalidFilter("expected one of eq, ne, in, gt, gte, lt, lte, any_of, contains, exists", f"{path}.op")
 
 
 def _field(name: object, path: str) -> str:
@@ -236,6 +263,13 @@ def _value(value: object, path: str) -> Value:
     return value
 
 
+def _part(value: object, path: str) -> str:
+    part = _text(value, path)
+    if not part:
+        raise InvalidFilter("expected a text that is not empty", path)
+    return part
+
+
 def _text(value: object, path: str) -> str:
     if not isinstance(value, str):
         raise InvalidFilter(f"expected a text, found {_type_name(value)}", path)
@@ -262,6 +296,8 @@ def to_json(filter: Filter) -> dict[str, Any]:
             return {"not": to_json(term)}
         case Exists(field):
             return {"field": field, "op": "exists", "value": True}
+        case Contains(field, value):
+            return {"field": field, "op": "contains", "value": value}
         case In(field, values):
             return {"field": field, "op": "any_of" if field == "tags" else "in", "value": list(values)}
         case Range(field, op, value):

@@ -4,7 +4,7 @@ A column is read from SQLite when a filter first names its field, and is kept up
 `MAX_COLUMNS` are kept, so that metadata of a thousand different keys costs nothing until someone filters on them.
 
 A text, boolean or set of tags is held as the number of its distinct value: a condition is decided once a distinct
-value and spread over the rows by one lookup. Numbers are held as they are.
+value and spread over the rows by one lookup. Numbers are held as they are, and long texts, `TEXTS`, folded once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,22 @@ from numpy.typing import NDArray
 from retrieval.base import Payload
 from retrieval.embedded.rows import Rows
 from retrieval.embedded.store import Store
-from retrieval.filters import MAX_NODES, METADATA, And, Exists, Filter, In, Not, Or, Range, in_order, type_of
+from retrieval.filters import (
+    MAX_NODES,
+    METADATA,
+    TEXTS,
+    And,
+    Contains,
+    Exists,
+    Filter,
+    In,
+    Not,
+    Or,
+    Range,
+    fold,
+    in_order,
+    type_of,
+)
 
 Mask = NDArray[np.bool_]
 MAX_COLUMNS = MAX_NODES
@@ -64,7 +79,7 @@ class Column:
         self._codes[last] = 0
         self._numbers[last] = np.nan
 
-    def mask(self, leaf: In | Range | Exists, count: int) -> Mask:
+    def mask(self, leaf: In | Range | Contains | Exists, count: int) -> Mask:
         numbers, codes = self._numbers[:count], self._codes[:count]
         match leaf:
             case Exists():
@@ -77,6 +92,9 @@ class Column:
                 found = np.isin(numbers, [value for value in wanted if type_of(value) == "number"])
                 known = [self._code_of[key] for value in wanted if (key := (type(value), value)) in self._code_of]
                 return found | np.isin(codes, known)
+            case Contains(_, value):
+                part = fold(value)
+                return self._spread(lambda texts: any(part in text for text in texts), codes)
             case Range(_, op, bound):
                 if isinstance(bound, str):
                     return self._spread(lambda values: any(in_order(v, op, bound) for v in values), codes)
@@ -123,6 +141,8 @@ class Columns:
                 value = json.loads(stored).get(key)
             elif field == "tags":
                 value = tuple(json.loads(stored))
+            elif field in TEXTS and stored is not None:
+                value = fold(stored)
             if value is not None and seq in slot_of:
                 column.set(slot_of[seq], value)
         self._columns[field] = column
@@ -151,7 +171,7 @@ class Columns:
                 return ~self.mask(term)
             case In("id") | Range("id") | Exists("id"):
                 return self._mask_of_ids(filter)
-            case In(field) | Range(field) | Exists(field):
+            case In(field) | Range(field) | Contains(field) | Exists(field):
                 return self._columns[field].mask(filter, self._rows.count)
 
     def _mask_of_ids(self, leaf: In | Range | Exists) -> Mask:
@@ -174,10 +194,13 @@ def fields_of(filter: Filter) -> set[str]:
             return set().union(*(fields_of(term) for term in terms))
         case Not(term):
             return fields_of(term)
-        case In(field) | Range(field) | Exists(field):
+        case In(field) | Range(field) | Contains(field) | Exists(field):
             return {field}
 
 
 def _value_of(field: str, payload: Payload) -> Any:
-    metadata: Mapping[str, Any] = payload.metadata
-    return metadata.get(field[len(METADATA) :]) if field.startswith(METADATA) else getattr(payload, field)
+    if field.startswith(METADATA):
+        metadata: Mapping[str, Any] = payload.metadata
+        return metadata.get(field[len(METADATA) :])
+    value = getattr(payload, field)
+    return fold(value) if field in TEXTS and value is not None else value

@@ -214,8 +214,8 @@ class EmbeddedIndex:
 
     def _build_structure(self) -> None:
         try:
-            self._structure.build(self._stopping)
-            self._save_snapshot()
+            if self._structure.maintain(self._stopping):
+                self._save_snapshot()
         except Exception:
             # Search goes on exactly without it; the next write tries again.
             log.exception("building the search structure failed")

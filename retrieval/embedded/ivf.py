@@ -54,7 +54,23 @@ class Ivf:
         parameters = faiss.SearchParametersIVF(nprobe=nprobe, sel=selector)
         wanted = max(MIN_PROPOSALS, OVERSAMPLING * top_k)
         _, found = self.index.search(query[None], wanted, params=parameters)
-        return np.asarray(found[0][found[0] >= 0], dtype=np.int64)
+        # A row that was replaced and added again is there twice.
+        return np.asarray(np.unique(found[0][found[0] >= 0]), dtype=np.int64)
+
+    def assign(self, rows: Vector) -> NDArray[np.int64]:
+        """The list of each row."""
+        return np.asarray(self.index.quantizer.assign(rows, 1)[:, 0], dtype=np.int64)
+
+    def add(self, slots: NDArray[np.int64], rows: Vector, lists: NDArray[np.int64], seqs: NDArray[np.int64]) -> None:
+        """Puts rows into lists that `assign` found. Nobody may search meanwhile."""
+        faiss = load_faiss()
+        rows, lists = np.ascontiguousarray(rows), np.ascontiguousarray(lists)
+        self.index.add_core(len(slots), *map(faiss.swig_ptr, (rows, slots, lists)))
+        self.index.ntotal = int(self.index.invlists.compute_ntotal())
+        if len(slots):
+            missing = int(slots.max()) + 1 - len(self.built)
+            self.built = np.concatenate([self.built, np.full(max(0, missing), -1, dtype=np.int64)])
+            self.built[slots] = seqs
 
 
 def train(sample: Vector, rows: int) -> Any:

@@ -84,6 +84,16 @@ class Rows:
         self._indexed[:n] = self._seqs[:n] == built[:n]
         self.indexed_count = int(self.indexed.sum())
 
+    def mark_added(
+        self, slots: NDArray[np.int64], seqs: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The structure is about to hold these versions. Those of `slots` that still have them, and which they were."""
+        kept = slots < self.count
+        kept[kept] = self._seqs[slots[kept]] == seqs[kept]
+        self._indexed[slots[kept]] = True
+        self.indexed_count += int(kept.sum())
+        return slots[kept], kept
+
     def unindexed(self) -> NDArray[np.int64]:
         """Slots that only an exact comparison finds."""
         return np.flatnonzero(~self.indexed) if self.indexed_count < self.count else np.empty(0, dtype=np.int64)

@@ -26,6 +26,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE items ADD COLUMN created_at REAL NOT NULL DEFAULT 0",
         "ALTER TABLE space ADD COLUMN snapshot TEXT NOT NULL DEFAULT ''",
     ),
+    # Version 3: what was read off an image.
+    ("ALTER TABLE items ADD COLUMN ocr_text TEXT",),
 )
 """What brings a file from version i to i + 1; a new file goes through all of them."""
 

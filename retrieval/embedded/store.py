@@ -21,7 +21,7 @@ from retrieval.base import Payload, Record, Vector
 from retrieval.embedded.schema import claim_space, migrate
 from retrieval.errors import IncompatibleIndex, IndexUnavailable, StorageFull
 
-COLUMNS = "kind, text, media, mime, width, height, source, tags, metadata, created_at"
+COLUMNS = "kind, text, media, mime, width, height, source, tags, metadata, created_at, ocr_text"
 PARAMETERS_PER_STATEMENT = 500
 
 
@@ -69,7 +69,7 @@ class Store:
         self._writer.executemany("DELETE FROM vectors WHERE seq = ?", gone)
         numbered = list(zip(change.seqs, change.records, strict=True))
         self._writer.executemany(
-            f"INSERT INTO items (seq, id, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO items (seq, id, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [(seq, record.id, *_to_row(record.payload)) for seq, record in numbered],
         )
         self._writer.executemany(
@@ -181,11 +181,12 @@ def _to_row(payload: Payload) -> tuple[Any, ...]:
         json.dumps(payload.tags, ensure_ascii=False),
         json.dumps(dict(payload.metadata), ensure_ascii=False),
         float(payload.created_at),
+        payload.ocr_text,
     )
 
 
 def _to_payload(row: tuple[Any, ...]) -> Payload:
-    kind, text, media, mime, width, height, source, tags, metadata, created_at = row
+    kind, text, media, mime, width, height, source, tags, metadata, created_at, ocr_text = row
     return Payload(
         kind=kind,
         text=text,
@@ -197,4 +198,5 @@ def _to_payload(row: tuple[Any, ...]) -> Payload:
         tags=tuple(json.loads(tags)),
         metadata=json.loads(metadata),
         created_at=created_at,
+        ocr_text=ocr_text,
     )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,9 @@ from retrieval.filters import And, Filter, In
 from retrieval.ranking import candidates, exact_scores, rank
 
 CHUNK = 16_384
+CHUNK_LATE = 2_048
+LATE_ROWS = 1_024
+"""Rows written since the inverted file was built that are compared exactly, until there are this many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ class Structure:
         """About how many rows an unfiltered query is compared with."""
         if (ivf := self.ivf) is None:
             return self.rows.count
-        return ivf.nlist + self.rows.count * ivf.nprobe // ivf.nlist + self.rows.count - self.rows.indexed_count
+        return ivf.nlist + self.rows.count * ivf.nprobe // ivf.nlist + self._late()
 
     def _search(self, vector: Vector, top_k: int, filter: Filter | None) -> list[Found]:
         mask = self.columns.mask(filter) if filter is not None else None
@@ -144,23 +146,48 @@ class Structure:
         return np.concatenate([proposed, late])
 
     def is_due(self) -> bool:
-        """Whether an inverted file should be built: there is none yet, or it has fallen behind."""
-        if self.rows.count < self._flat_limit:
-            return False
-        if self.ivf is None:
-            return True
-        late = self.rows.count - self.rows.indexed_count
-        stale = int(self.ivf.index.ntotal) - self.rows.indexed_count
-        return late > max(self._flat_limit, self.rows.count // 10) or stale > self.rows.count
+        """Whether `maintain` has something to do."""
+        return self._needs_building() or (self.ivf is not None and self._late() >= LATE_ROWS)
 
-    def build(self, stopping: threading.Event) -> None:
-        """Builds an inverted file beside the searches, and puts it in place. Holds the lock for moments only."""
+    def maintain(self, stopping: threading.Event) -> bool:
+        """Builds an inverted file, or adds to it what was written since; says whether it built one. Blocks."""
         load_faiss().omp_set_num_threads(1)  # of this thread: the other cores go on answering
+        has_built = False
+        while self._needs_building() and not stopping.is_set():
+            self._build(stopping)
+            has_built = True
+        while self.ivf is not None and self._late() and not stopping.is_set():
+            self._extend(self.ivf)
+        return has_built
+
+    def _late(self) -> int:
+        return self.rows.count - self.rows.indexed_count
+
+    def _needs_building(self) -> bool:
+        """There is none yet, the rows have doubled since, or most of what it holds is of rows long gone."""
+        count = self.rows.count
+        if self.ivf is None or count < self._flat_limit:
+            return count >= self._flat_limit
+        stale = int(self.ivf.index.ntotal) - self.rows.indexed_count
+        return lists_for(count) > 1.4 * self.ivf.nlist or stale > count
+
+    def _extend(self, ivf: Ivf) -> None:
+        """Adds some late rows. What takes long, finding each row's list, is done while others search."""
+        with self._lock.shared():
+            slots = self.rows.unindexed()[:CHUNK_LATE]
+            chunk, seqs = self.rows.matrix[slots], self.rows.seqs[slots]
+        lists = ivf.assign(chunk)
+        with self._lock.alone():
+            slots, kept = self.rows.mark_added(slots, seqs)
+            ivf.add(slots, chunk[kept], lists[kept], seqs[kept])
+
+    def _build(self, stopping: threading.Event) -> None:
+        """Builds an inverted file beside the searches, and puts it in place. Holds the lock for moments only."""
         with self._lock.shared():
             count = self.rows.count
             sampled = np.random.default_rng(0).permutation(count)[: SAMPLE_PER_LIST * lists_for(count)]
             sample = self.rows.matrix[np.sort(sampled)]
-        index = self._empty_index(sample, count)
+        index = train(sample, count)
         probes = Probes(sample)
         built = np.full(count, -1, dtype=np.int64)
         for start in range(0, count, CHUNK):
@@ -176,14 +203,6 @@ class Structure:
         with self._lock.alone():
             self.rows.mark_indexed(built)
             self.ivf = ivf
-
-    def _empty_index(self, sample: Vector, count: int) -> Any:
-        """The lists are learnt anew only when the rows have grown fourfold since."""
-        if self.ivf is None or lists_for(count) > 2 * self.ivf.nlist:
-            return train(sample, count)
-        index = load_faiss().clone_index(self.ivf.index)
-        index.reset()
-        return index
 
     def restore(self, ids: Sequence[str], seqs: NDArray[np.int64], matrix: Vector, ivf: Ivf | None) -> None:
         """Takes over rows by slot, and the inverted file that knows some of them."""

@@ -9,14 +9,30 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from retrieval.filters import METADATA, And, Exists, Filter, In, Not, Or, Ordering, Range, Value, type_of
+from retrieval.filters import (
+    METADATA,
+    And,
+    Contains,
+    Exists,
+    Filter,
+    In,
+    Not,
+    Or,
+    Ordering,
+    Range,
+    Value,
+    fold,
+    type_of,
+)
 
 TRUE = 'id != ""'
 FALSE = 'id == ""'
 _SYMBOLS: dict[Ordering, str] = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _INTEGERS = ("width", "height")
 _NUMBERS = (*_INTEGERS, "created_at")
-_MAY_BE_ABSENT = ("media", "mime")
+_MAY_BE_ABSENT = ("media", "mime", "text")
+_NO_WILDCARDS = str.maketrans("%_\\", "\ufdd0\ufdd1\ufdd2")
+"""To characters that Unicode keeps for a program's own use."""
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
 
@@ -36,8 +52,18 @@ def compile_filter(filter: Filter) -> str:
             return f"(array_contains_any(tags, [{', '.join(texts)}]))" if texts else _of(FALSE)
         case In(field, values):
             return _one_of(field, values)
+        case Contains(field, value):
+            return f"({field}_folded like {quote(f'%{fold_column(value)}%')})"
         case Range(field, op, value):
             return _range(field, op, value)
+
+
+def fold_column(text: str) -> str:
+    """How a text stands in a `_folded` column: without case, and without what `like` gives a meaning.
+
+    Lite's two evaluators disagree on escapes in a pattern, so those characters are never there to be escaped.
+    """
+    return fold(text).translate(_NO_WILDCARDS)
 
 
 def quote(value: Value) -> str:
@@ -69,6 +95,8 @@ def _exists(field: str) -> str:
         return _joined("or", [f"(exists {_attribute(field, example)})" for example in examples])
     if field == "tags":
         return "(array_length(tags) > 0)"
+    if field == "ocr_text":
+        return "(ocr_read == 1)"
     return f'({field} != "")' if field in _MAY_BE_ABSENT else _of(TRUE)
 
 

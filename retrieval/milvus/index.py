@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from retrieval.base import KINDS_OF_TARGET, Hit, IndexHealth, Query, Record
-from retrieval.errors import SpaceMismatch
+from retrieval.errors import IncompatibleIndex, SpaceMismatch
 from retrieval.filters import And, Filter, In, matches
 from retrieval.milvus.connection import MilvusConnection
 from retrieval.milvus.expression import compile_filter, quote
@@ -43,7 +43,10 @@ class MilvusIndex:
     """Implements `retrieval.base.VectorIndex`; its methods raise IndexUnavailable when Milvus does not answer."""
 
     def __init__(self, connection: MilvusConnection, dim: int, contract_json: str, alias: str) -> None:
-        """Opens the collection behind `alias`, creating it where there is none. Raises SpaceMismatch. Blocks."""
+        """Opens the collection behind `alias`, creating it where there is none. Blocks.
+
+        Raises SpaceMismatch, and IncompatibleIndex for a collection that lacks a column.
+        """
         self._connection = connection
         self._client = connection.client
         self._dim = dim
@@ -65,6 +68,12 @@ class MilvusIndex:
             stored = (described.get("properties") or {}).get(CONTRACT_PROPERTY) or described.get("description", "")
             if stored != contract_json:
                 raise SpaceMismatch(stored, contract_json)
+            missing = {*PAYLOAD_FIELDS} - {field["name"] for field in described["fields"]}
+            if missing:
+                raise IncompatibleIndex(
+                    f"the collection {name} was made by an older Crossray and has no {', '.join(sorted(missing))}: "
+                    "export it with that one, drop it, and import it with this one"
+                )
         else:
             if not client.has_collection(name, timeout=deadline_s):
                 self._create_collection(name, contract_json)

@@ -4,7 +4,8 @@ Metadata lies in one JSON column whose keys carry the type of their value, `colo
 Milvus answers a comparison across types with null or with a match (Lite takes true for 1), depending on its version;
 with the type in the key it never has to make one.
 
-Milvus has no null that behaves alike everywhere, so an absent text is "".
+Milvus has no null that behaves alike everywhere, so an absent text is "", and `ocr_read` tells an image without text
+from one that was not read yet. The `_folded` columns are what `contains` looks at: `like` knows upper and lower case.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ import numpy as np
 
 from retrieval.base import Payload, Record, Scalar
 from retrieval.filters import type_of
+from retrieval.milvus.expression import fold_column
 from retrieval.validation import MAX_ID_CHARS, MAX_SOURCE_CHARS, MAX_TAG_CHARS, MAX_TAGS
 
 CONTRACT_PROPERTY = "crossray.contract"
 VECTOR_FIELD = "embedding"
 PAYLOAD_FIELDS = (
     "id", "kind", "text", "media", "mime", "width", "height", "source", "tags", "created_at", "attributes",
+    "ocr_text", "ocr_read",
 )  # fmt: skip
 
 _MAX_VARCHAR_BYTES = 65_535
@@ -52,8 +55,9 @@ def build_schema(client: Any, dim: int, contract_json: str) -> Any:
     for name in ("kind", "media", "mime"):
         schema.add_field(name, DataType.VARCHAR, max_length=chars(MAX_ID_CHARS))
     schema.add_field("source", DataType.VARCHAR, max_length=chars(MAX_SOURCE_CHARS))
-    schema.add_field("text", DataType.VARCHAR, max_length=_MAX_VARCHAR_BYTES)
-    for name in ("width", "height"):
+    for name in ("text", "text_folded", "ocr_text", "ocr_text_folded"):
+        schema.add_field(name, DataType.VARCHAR, max_length=_MAX_VARCHAR_BYTES)
+    for name in ("width", "height", "ocr_read"):
         schema.add_field(name, DataType.INT64)
     schema.add_field("created_at", DataType.DOUBLE)
     schema.add_field(
@@ -86,6 +90,10 @@ def to_row(record: Record, vector: np.ndarray[Any, Any]) -> dict[str, Any]:
         "source": payload.source,
         "tags": list(payload.tags),
         "created_at": float(payload.created_at),
+        "text_folded": fold_column(payload.text or ""),
+        "ocr_text": payload.ocr_text or "",
+        "ocr_text_folded": fold_column(payload.ocr_text or ""),
+        "ocr_read": int(payload.ocr_text is not None),
         "attributes": {attribute_key(key, value): value for key, value in payload.metadata.items()},
     }
 
@@ -105,6 +113,7 @@ def to_payload(row: Mapping[str, Any]) -> Payload:
         tags=tuple(row["tags"]),
         metadata={key.rpartition(":")[0]: value for key, value in attributes.items()},
         created_at=float(row["created_at"]),
+        ocr_text=row["ocr_text"] if row["ocr_read"] else None,
     )
 
 

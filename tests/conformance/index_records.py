@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from retrieval.base import KINDS_OF_TARGET, Payload, Record, Vector, VectorIndex
-from retrieval.filters import MAX_INT, And, Exists, Filter, In, Not, Or, Range
+from retrieval.filters import MAX_INT, TEXTS, And, Contains, Exists, Filter, In, Not, Or, Range
 from retrieval.open import Backend, EmbeddedOptions, open_index
 
 DIM = 16
@@ -57,6 +57,7 @@ def axis(i: int) -> Vector:
 
 
 COLORS = ("red", "green", "蓝色", 'q"uo\\te', "two\nlines", "tab\tbed")
+OCR_TEXTS = (None, "", "Platform 4\nto the Harbour", "城东面馆 100%", "a_b\\c STRASSE", "Ünïcode “q” ΟΔΟΣ İ ß")
 TAGS = ("beach", "dog", "海滩", "a b")
 
 
@@ -78,6 +79,7 @@ def payload(i: int) -> Payload:
         tags=TAGS[: i % 4],
         metadata=metadata,
         created_at=1_700_000_000.25 + i,
+        ocr_text=None if kind == "text" else OCR_TEXTS[i % len(OCR_TEXTS)],
     )
 
 
@@ -131,6 +133,25 @@ FILTERS: tuple[dict[str, Any], ...] = (
     {"or": [{"field": "color", "value": "green"}, {"not": {"field": "tags", "op": "exists"}}]},
     {"not": {"or": [{"field": "flag", "value": True}, {"and": [{"field": "color", "value": "red"}]}]}},
     {"field": "color", "op": "eq", "value": '" or id != "'},
+    {"field": "text", "op": "contains", "value": "文字 1"},
+    {"field": "text", "op": "contains", "value": "2"},
+    {"field": "text", "op": "exists"},
+    {"field": "text", "op": "exists", "value": False},
+    {"field": "ocr_text", "op": "contains", "value": "HARBOUR"},
+    {"field": "ocr_text", "op": "contains", "value": "4\nto"},
+    {"field": "ocr_text", "op": "contains", "value": "东面"},
+    {"field": "ocr_text", "op": "contains", "value": "0%"},
+    {"field": "ocr_text", "op": "contains", "value": "%"},
+    {"field": "ocr_text", "op": "contains", "value": "_B\\"},
+    {"field": "ocr_text", "op": "contains", "value": "ünï"},
+    {"field": "ocr_text", "op": "contains", "value": "οδος"},
+    {"field": "ocr_text", "op": "contains", "value": "ß"},
+    {"field": "ocr_text", "op": "contains", "value": '") or id != ("'},
+    {"not": {"field": "ocr_text", "op": "contains", "value": "a"}},
+    {"field": "ocr_text", "op": "exists"},
+    {"field": "ocr_text", "op": "exists", "value": False},
+    {"and": [{"field": "ocr_text", "op": "contains", "value": "_"}, {"field": "n", "op": "lt", "value": 8}]},
+    {"and": [{"field": "ocr_text", "op": "contains", "value": "%"}, {"not": {"field": "mixed", "value": 1}}]},
 )
 
 _text = st.sampled_from([*COLORS, *TAGS, "0", "1", "", "image", "image/png", "id-007", '") or ("', "\x01", "🦊"])
@@ -143,7 +164,10 @@ _leaves = st.one_of(
     st.builds(In, _fields, st.lists(_text | _number | st.booleans(), min_size=1, max_size=4).map(tuple)),
     st.builds(In, st.just("tags"), st.lists(_text, min_size=1, max_size=3).map(tuple)),
     st.builds(Range, _fields, st.sampled_from(["gt", "gte", "lt", "lte"]), _text | _number),
-    st.builds(Exists, _fields | st.just("tags")),
+    st.builds(
+        Contains, st.sampled_from(TEXTS), st.sampled_from(["文字", "字 1", "a", "%", "_", "\\", '"', "\n", "ΟΣ"])
+    ),
+    st.builds(Exists, _fields | st.sampled_from(["tags", *TEXTS])),
 )
 
 

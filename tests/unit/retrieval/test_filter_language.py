@@ -10,7 +10,19 @@ from hypothesis import strategies as st
 
 from retrieval.base import Payload
 from retrieval.errors import InvalidFilter
-from retrieval.filters import MAX_DEPTH, MAX_NODES, And, Exists, In, Not, Range, matches, parse_filter, to_json
+from retrieval.filters import (
+    MAX_DEPTH,
+    MAX_NODES,
+    And,
+    Contains,
+    Exists,
+    In,
+    Not,
+    Range,
+    matches,
+    parse_filter,
+    to_json,
+)
 
 LEAF = {"field": "color", "op": "eq", "value": "red"}
 
@@ -33,6 +45,7 @@ def test_each_operation_parses() -> None:
     assert parse_filter({"field": "a", "op": "ne", "value": 1}) == Not(In("metadata.a", (1,)))
     assert parse_filter({"field": "a", "op": "gte", "value": 1.5}) == Range("metadata.a", "gte", 1.5)
     assert parse_filter({"field": "tags", "op": "any_of", "value": ["x", "y"]}) == In("tags", ("x", "y"))
+    assert parse_filter({"field": "ocr_text", "op": "contains", "value": "x"}) == Contains("ocr_text", "x")
     assert parse_filter({"field": "a", "op": "exists", "value": False}) == Not(Exists("metadata.a"))
     assert parse_filter({"and": [LEAF, LEAF]}) == And((parse_filter(LEAF), parse_filter(LEAF)))
 
@@ -70,6 +83,10 @@ BAD: list[tuple[object, str]] = [
     ({"field": "a", "op": "any_of", "value": ["x"]}, "filter.op"),
     ({"field": "tags", "op": "eq", "value": "x"}, "filter.op"),
     ({"field": "tags", "op": "any_of", "value": ["x", 1]}, "filter.value[1]"),
+    ({"field": "a", "op": "contains", "value": "x"}, "filter.op"),
+    ({"field": "text", "op": "eq", "value": "x"}, "filter.op"),
+    ({"field": "ocr_text", "op": "contains", "value": ""}, "filter.value"),
+    ({"field": "ocr_text", "op": "contains", "value": 1}, "filter.value"),
     ({"field": "a", "value": 1, "case": "lower"}, "filter"),
     ({"and": [LEAF, {"not": {"field": "a", "op": "lt", "value": []}}]}, "filter.and[1].not.value"),
     ({"or": [LEAF] * MAX_NODES}, f"filter.or[{MAX_NODES - 1}]"),
