@@ -98,6 +98,7 @@ def _start_ray(settings: Settings, temporary: Path) -> None:
     import ray
 
     ray.init(
+        address="local",  # never another cluster that RAY_ADDRESS or a file under /tmp names
         num_cpus=settings.ray.num_cpus,  # type: ignore[arg-type]
         object_store_memory=settings.ray.object_store_bytes,
         include_dashboard=settings.ray.dashboard,
