@@ -59,6 +59,7 @@ class EmbeddedIndex:
 
         Raises IndexLocked, SpaceMismatch, IncompatibleIndex, StorageFull, IndexUnavailable.
         """
+        load_faiss()  # now, not in the first search: the import takes a tenth of a second
         make_folder(folder)
         self._folder = folder
         self._dim = dim

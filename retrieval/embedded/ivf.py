@@ -66,7 +66,6 @@ class Ivf:
         faiss = load_faiss()
         rows, lists = np.ascontiguousarray(rows), np.ascontiguousarray(lists)
         self.index.add_core(len(slots), *map(faiss.swig_ptr, (rows, slots, lists)))
-        self.index.ntotal = int(self.index.invlists.compute_ntotal())
         if len(slots):
             missing = int(slots.max()) + 1 - len(self.built)
             self.built = np.concatenate([self.built, np.full(max(0, missing), -1, dtype=np.int64)])
