@@ -1,0 +1,1 @@
+"""Load tests and benchmarks. Servers are driven over HTTP, as any client would."""

@@ -1,0 +1,109 @@
+"""Servers to measure, as children of the benchmark: a cluster, or the yardstick; and the CPU that each has used."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import psutil
+
+START_S = 180
+
+
+@dataclass(frozen=True, slots=True)
+class ServerProcess:
+    """A server that runs, and the process all of its processes descend from."""
+
+    url: str
+    pid: int
+
+    def cpu_s(self) -> float:
+        """CPU seconds used so far, user and system, by the server's processes and those that ended under them."""
+        total = 0.0
+        root = psutil.Process(self.pid)
+        for process in (root, *root.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                total += times.user + times.system + times.children_user + times.children_system
+        return total
+
+    def cpu_by_process(self) -> dict[str, float]:
+        """CPU seconds by the name of the process, the largest first."""
+        found: dict[str, float] = {}
+        root = psutil.Process(self.pid)
+        for process in (root, *root.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                name = " ".join(process.cmdline()[:1]) or process.name()
+                found[name] = found.get(name, 0.0) + times.user + times.system
+        return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+@contextlib.contextmanager
+def running_cluster(profile: str, settings: Mapping[str, str], port: int) -> Iterator[ServerProcess]:
+    """A cluster with an empty data folder, started and stopped by the commands that a person would type.
+
+    `settings` are environment variables (`CROSSRAY_…`) over the profile.
+    """
+    with tempfile.TemporaryDirectory(prefix="crossray-bench-") as folder:
+        environment = _without_crossray() | dict(settings) | {"CROSSRAY_DATA_DIR": f"{folder}/data"}
+
+        def crossray(*arguments: str) -> str:
+            command = [sys.executable, "-m", "cluster.cli", *arguments]
+            return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+        try:
+            crossray("up", "--detach", "--profile", profile, "--port", str(port))
+            state = json.loads(crossray("status", "--json"))
+            yield ServerProcess(state["url"], state["pid"])
+        finally:
+            crossray("down")
+
+
+@contextlib.contextmanager
+def running_yardstick(encoder: str, options: Mapping[str, object], port: int) -> Iterator[ServerProcess]:
+    """The single-process server of `loadtests/yardstick.py`."""
+    command = [sys.executable, "-m", "loadtests.yardstick", "--encoder", encoder, "--port", str(port)]
+    command += ["--options", json.dumps(dict(options))]
+    process = subprocess.Popen(command, env=_without_crossray() | {"OMP_NUM_THREADS": "2"})
+    try:
+        _wait_for_port(process, port)
+        yield ServerProcess(f"http://127.0.0.1:{port}", process.pid)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _without_crossray() -> dict[str, str]:
+    """This environment less the settings in it, which would change what is measured. Caches stay where they are."""
+    kept = {"CROSSRAY_CACHE_DIR"}
+    return {name: value for name, value in os.environ.items() if name in kept or not name.startswith("CROSSRAY_")}
+
+
+def _wait_for_port(process: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise RuntimeError(f"the server on port {port} did not start")
+
+
+def free_port(first: int) -> int:
+    """The first port from `first` on that nobody listens on."""
+    for port in range(first, first + 100):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
+    raise RuntimeError(f"no free port from {first}")
