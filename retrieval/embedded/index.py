@@ -22,6 +22,7 @@ import numpy as np
 
 from retrieval.base import Hit, IndexHealth, Payload, Query, Record, Vector
 from retrieval.durable import OwnerLock, make_folder
+from retrieval.embedded.ivf import load_faiss
 from retrieval.embedded.snapshot import Snapshot, load_snapshot, save_snapshot
 from retrieval.embedded.store import Change, Store
 from retrieval.embedded.structure import Found, Structure
