@@ -15,7 +15,9 @@ from deployments.batch_queue import BatchLimits
 from deployments.cached import CacheOptions
 from deployments.encoder import EncoderDeployment, EncoderOptions
 from deployments.ingress import IngressDeployment, IngressOptions
+from deployments.ocr import OcrDeployment, OcrLimits, OcrOptions
 from deployments.retriever import RetrieverDeployment, RetrieverOptions
+from encoders.enhance import Enhancement
 from encoders.images import ImageLimits
 from retrieval import EmbeddedOptions, MilvusOptions
 
@@ -23,13 +25,14 @@ SINGLE_OWNER = {"memory", "embedded"}
 
 
 def build_app(settings: Settings) -> Application:
-    """Ingress → {Encoder, Retriever}, under these settings."""
+    """Ingress → {Encoder, Retriever, Ocr where it is on}, under these settings."""
     encoder = deployment(EncoderDeployment, "Encoder", settings.encoder.scale).bind(encoder_options(settings))
     retriever = deployment(RetrieverDeployment, "Retriever", settings.index.scale).bind(
         retriever_options(settings), encoder
     )
+    ocr = [ocr_deployment(settings).bind(ocr_options(settings), retriever)] if settings.ocr.enabled else []
     ingress: Application = deployment(serve.ingress()(IngressDeployment), "Ingress", settings.http.scale).bind(
-        ingress_options(settings), encoder, retriever
+        ingress_options(settings), encoder, retriever, *ocr
     )
     return ingress
 
@@ -59,10 +62,9 @@ def scale_options(scale: ScaleSettings) -> dict[str, Any]:
 
 def encoder_options(settings: Settings) -> EncoderOptions:
     encoder = settings.encoder
-    own = {"cache_dir": settings.cache_dir} if encoder.name == "starter" else {}
     return EncoderOptions(
         name=encoder.name,
-        options={"limits": image_limits(settings)} | own | encoder.options,
+        options={"limits": image_limits(settings)} | settings.options_of(encoder.name),
         limits=BatchLimits(
             max_batch_size=encoder.max_batch_size,
             max_batch_cost=encoder.max_batch_cost,
@@ -101,6 +103,23 @@ def ingress_options(settings: Settings) -> IngressOptions:
         encode_call_items=settings.encoder.max_batch_size,
         bulk_calls=settings.encoder.bulk_calls,
         cache=cache_options(settings),
+        rewrite=settings.queries.rewrite,
+    )
+
+
+def ocr_deployment(settings: Settings) -> Any:
+    return deployment(OcrDeployment, "Ocr", ScaleSettings(num_cpus=settings.ocr.num_cpus))
+
+
+def ocr_options(settings: Settings) -> OcrOptions:
+    ocr = settings.ocr
+    return OcrOptions(
+        media_path=settings.data_dir / "media",
+        images=image_limits(settings),
+        enhancement=Enhancement(**ocr.enhance.model_dump()),
+        limits=OcrLimits(max_queued=ocr.max_queued, sweep_interval_s=ocr.sweep_interval_s),
+        threads=ocr.threads,
+        min_score=ocr.min_score,
     )
 
 

@@ -14,10 +14,16 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from cluster.errors import ClusterError
+
 PROFILES = Path(__file__).parent / "profiles"
 
 
-class SettingsError(ValueError):
+EXPORTING_ENCODERS = {"starter"}
+"""Encoders that keep an exported model in the cache folder."""
+
+
+class SettingsError(ClusterError):
     """A profile or a variable that does not make valid settings; the message says which and how."""
 
 
@@ -92,6 +98,38 @@ class CacheSettings(Section):
     max_bytes: int = Field(256 << 20, ge=1 << 20, description="Bound of the SQLite file; Redis bounds itself.")
 
 
+class EnhanceSettings(Section):
+    """What may be done to an image before it is read; each where the image calls for it."""
+
+    brighten: bool = Field(True, description="Images taken in the dark.")
+    denoise: bool = Field(True, description="Noise, by non-local means.")
+    deskew: bool = Field(True, description="Pages that lie askew, up to 15 degrees.")
+    sharpen: bool = Field(True, description="Images out of focus.")
+    rotate: bool = Field(True, description="Pages that lie on a side or upside down; those are read twice.")
+
+
+class OcrSettings(Section):
+    """Reading text off images, after they are stored and searchable. Needs crossray[ocr]."""
+
+    enabled: bool = Field(
+        False, description="Read images. A small photo costs about half a CPU second, a page several."
+    )
+    enhance: EnhanceSettings = EnhanceSettings()
+    min_score: float = Field(0.5, ge=0, le=1, description="Lines read with less confidence are left out.")
+    threads: int = Field(1, ge=1, description="Threads that read one image.")
+    max_queued: int = Field(1024, ge=1, description="Items remembered as just written; a sweep finds the others.")
+    sweep_interval_s: float = Field(300, gt=0, description="How often the index is walked for unread images.")
+    num_cpus: float = Field(0.2, ge=0, description="Cores the one replica reserves; it runs at low priority.")
+
+
+class QuerySettings(Section):
+    """What is done to the words of a search."""
+
+    rewrite: Literal["off", "template"] = Field(
+        "off", description="`template`: drop what merely asks, and put the rest into the encoder's prompt."
+    )
+
+
 class RaySettings(Section):
     """The Ray underneath."""
 
@@ -129,7 +167,14 @@ class Settings(BaseSettings):
     encoder: EncoderSettings = EncoderSettings()
     index: IndexSettings = IndexSettings()
     cache: CacheSettings = CacheSettings()
+    ocr: OcrSettings = OcrSettings()
+    queries: QuerySettings = QuerySettings()
     ray: RaySettings = RaySettings()
+
+    def options_of(self, encoder: str) -> dict[str, Any]:
+        """What to load an encoder with: the options of the profile that names it, and the cache where it has one."""
+        own: dict[str, Any] = {"cache_dir": self.cache_dir} if encoder in EXPORTING_ENCODERS else {}
+        return own | (self.encoder.options if encoder == self.encoder.name else {})
 
     @classmethod
     def settings_customise_sources(

@@ -22,13 +22,14 @@ import httpx
 import psutil
 
 from cluster.environment import ray_environment
+from cluster.errors import ClusterError
 from cluster.runfile import RunFile, read_runfile, remove_runfile, write_runfile
 from cluster.settings import Settings, load_settings
 
 READY_TIMEOUT_S = 300
 
 
-class StartError(RuntimeError):
+class StartError(ClusterError):
     """The cluster could not start; the message says why and what to do."""
 
 
@@ -185,7 +186,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         run(load_settings(arguments.profile), log=arguments.log)
-    except (StartError, ValueError) as error:
+    except (ClusterError, ValueError) as error:
         sys.exit(f"crossray up: {error}")
 
 

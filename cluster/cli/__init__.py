@@ -53,11 +53,10 @@ def main() -> None:
 
 def _is_expected(error: Exception) -> bool:
     """Whether an error of a package below was raised on purpose, or is the machine's (a full disk, no permission)."""
-    from cluster.settings import SettingsError
     from encoders.errors import EncoderError
     from retrieval.errors import RetrievalError
 
-    return isinstance(error, EncoderError | RetrievalError | SettingsError | OSError)
+    return isinstance(error, EncoderError | RetrievalError | OSError)
 
 
 def _stop(error: Exception) -> None:

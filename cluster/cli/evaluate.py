@@ -89,10 +89,8 @@ def _load(name: str | None, options: list[str]) -> Encoder:
     if flags:
         raise typer.BadParameter(f"{flags[0]!r} is not key=value", param_hint="--option")
     chosen = name or settings.encoder.name
-    kept: dict[str, Any] = settings.encoder.options if chosen == settings.encoder.name else {}
-    cached: dict[str, Any] = {"cache_dir": settings.cache_dir} if chosen == "starter" else {}
     try:
-        return load_encoder(chosen, **cached | kept | given)
+        return load_encoder(chosen, **settings.options_of(chosen) | given)
     except (TypeError, ValueError) as error:
         if not given:
             raise

@@ -13,7 +13,6 @@ import typer
 
 from cluster.cli.connection import JsonOption
 from cluster.cli.output import remark, write_json
-from cluster.errors import ClusterError
 
 if TYPE_CHECKING:
     from cluster.runfile import RunFile
@@ -24,10 +23,6 @@ ProfileOption = Annotated[
     typer.Option("--profile", "-p", envvar="CROSSRAY_PROFILE", help="local, milvus, …, or a YAML file's path."),
 ]
 STOP_S = 60
-
-
-class StartFailed(ClusterError):
-    """The cluster did not come up."""
 
 
 def register(app: typer.Typer) -> None:
@@ -55,16 +50,15 @@ def up(
     """
     changed = {"CROSSRAY_HTTP__PORT": port, "CROSSRAY_DATA_DIR": data_dir, "CROSSRAY_ENCODER__NAME": encoder}
     os.environ.update({name: str(value) for name, value in changed.items() if value is not None})
-    settings = _settings(profile)
+    from cluster.settings import load_settings
+
+    settings = load_settings(profile)
     if detach:
         _detach(settings, profile)
         return
     from cluster import supervisor
 
-    try:
-        supervisor.run(settings, announce=remark)
-    except supervisor.StartError as error:
-        raise StartFailed(str(error)) from error
+    supervisor.run(settings, announce=remark)
 
 
 def down(
@@ -125,21 +119,13 @@ def status(
         typer.echo(f"{name:16} {value}")
 
 
-def _settings(profile: str | None) -> Settings:
-    from cluster.settings import SettingsError, load_settings
-
-    try:
-        return load_settings(profile)
-    except SettingsError as error:
-        raise StartFailed(str(error)) from error
-
-
 def _running(data_dir: Path | None) -> tuple[Settings, RunFile | None]:
     from cluster.runfile import read_runfile
+    from cluster.settings import load_settings
 
     if data_dir is not None:
         os.environ["CROSSRAY_DATA_DIR"] = str(data_dir)
-    settings = _settings(None)
+    settings = load_settings()
     return settings, read_runfile(settings.data_dir)
 
 
@@ -148,10 +134,7 @@ def _detach(settings: Settings, profile: str | None) -> None:
     from cluster.runfile import read_runfile
     from cluster.supervisor import StartError, require_free, url_of
 
-    try:
-        require_free(settings)
-    except StartError as error:
-        raise StartFailed(str(error)) from error
+    require_free(settings)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     log = settings.data_dir / "crossray.log"
     command = [sys.executable, "-m", "cluster.supervisor", "--log", str(log)]
@@ -173,4 +156,4 @@ def _detach(settings: Settings, profile: str | None) -> None:
         process.wait(STOP_S)
         raise
     tail = log.read_text(errors="replace").strip().splitlines()[-15:]
-    raise StartFailed("it did not start. The end of its log: " + " | ".join(tail))
+    raise StartError("it did not start. The end of its log: " + " | ".join(tail))
