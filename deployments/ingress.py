@@ -11,10 +11,12 @@ from starlette.types import ASGIApp
 from deployments.api import HttpLimits, build_api
 from deployments.cached import CachedEncoder, CacheOptions, open_cached
 from deployments.metrics import Metrics
+from deployments.ocr import RemoteDoorbell
 from deployments.remote import RemoteEncoder, RemoteIndex
 from deployments.services import build_services
 from encoders import EncoderInfo
 from encoders.images import ImageLimits
+from encoders.queries import Rewrite
 from retrieval import MediaStore
 
 
@@ -31,13 +33,15 @@ class IngressOptions:
     """Calls of bulk work that may be under way to each encoder replica."""
     cache: CacheOptions | None
     """None for no embedding cache."""
+    rewrite: Rewrite
+    """How queries are rewritten where a request does not say."""
 
 
 class IngressDeployment:
     """Holds the handles; Serve asks it for the app once it is constructed."""
 
-    async def __init__(self, options: IngressOptions, encoder: Any, retriever: Any) -> None:  # type: ignore[misc]
-        """`encoder` and `retriever` are Serve DeploymentHandles."""
+    async def __init__(self, options: IngressOptions, encoder: Any, retriever: Any, ocr: Any = None) -> None:  # type: ignore[misc]
+        """`encoder`, `retriever` and, where images are read, `ocr` are Serve DeploymentHandles."""
         info: EncoderInfo = await encoder.info.remote()
         self._metrics = metrics = Metrics(encoder=info.name)
         self._limits = options.http
@@ -59,6 +63,8 @@ class IngressDeployment:
             info,
             options.images,
             cached=self._cached,
+            rewrite=options.rewrite,
+            on_unread=RemoteDoorbell(ocr) if ocr is not None else lambda id: None,
         )
 
     def __serve_build_asgi_app__(self) -> ASGIApp:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +19,7 @@ from deployments.encoder import EncodeTask
 from deployments.errors import NotFound
 from deployments.ports import EncodePort, IndexPort
 from deployments.schemas import Item
-from deployments.search import require_fingerprint
+from deployments.space import require_space
 from deployments.stages import Stages
 from encoders import EncoderInfo, EncoderInput, Vectors
 from encoders.images import ImageLimits, decode, probe, thumbnail
@@ -42,8 +42,17 @@ class ItemService:
     """Adds, fetches and deletes items. Plain Python over the ports and the media store."""
 
     def __init__(
-        self, encoder: EncodePort, index: IndexPort, media: MediaStore, info: EncoderInfo, limits: ImageLimits
+        self,
+        encoder: EncodePort,
+        index: IndexPort,
+        media: MediaStore,
+        info: EncoderInfo,
+        limits: ImageLimits,
+        *,
+        on_unread: Callable[[str], None] = lambda id: None,
     ) -> None:
+        """`on_unread` hears of stored items whose image is still to be read."""
+        self._on_unread = on_unread
         self._encoder = encoder
         self._index = index
         self._media = media
@@ -51,12 +60,18 @@ class ItemService:
         self._limits = limits
 
     async def add(self, item: Item, stages: Stages) -> Stored:
-        """Store one item. Raises InputError, InvalidRecord, Conflict, and what the ports raise: no row is kept then."""
+        """Store one item.
+
+        Raises InputError, InvalidRecord, Conflict, ContractMismatch, and what the ports raise: no row is kept then.
+        """
+        require_space(self._info, item)
         id = item.id or content_id(item.image, item.text)
         fresh = self._payload(item)
         stages.lap("inspect")
         existing = None if self._is_new(item, fresh) else (await self._index.get([id]))[0]
         stages.lap("lookup")
+        if existing is not None and existing.payload.media == fresh.media:
+            fresh = replace(fresh, ocr_text=existing.payload.ocr_text)
         if existing is not None and _same_content(existing.payload, fresh) and item.vector is None:
             return await self._refresh(existing, fresh, item, stages)
         record = Record(id, await self._vector(item, stages), fresh)
@@ -64,8 +79,7 @@ class ItemService:
         if item.image is not None:
             await asyncio.to_thread(self._media.put, item.image)
             stages.lap("media")
-        await self._index.upsert([record])
-        stages.lap("upsert")
+        await self._upsert(record, stages)
         return Stored(record, "created" if existing is None else "updated")
 
     async def get(self, id: str) -> Record:
@@ -143,13 +157,18 @@ class ItemService:
             return Stored(existing, "unchanged")
         record = Record(existing.id, existing.vector, payload)
         self._require_storable(record)
+        await self._upsert(record, stages)
+        return Stored(record, "updated")
+
+    async def _upsert(self, record: Record, stages: Stages) -> None:
+        """What was read off the image between our look and this write is lost, and read again: hence the ring."""
         await self._index.upsert([record])
         stages.lap("upsert")
-        return Stored(record, "updated")
+        if record.payload.media is not None and record.payload.ocr_text is None:
+            self._on_unread(record.id)
 
     async def _vector(self, item: Item, stages: Stages) -> Vectors:
         if item.vector is not None:
-            require_fingerprint(self._info, item.fingerprint)
             if item.image is not None:  # nobody else looks at it, and a damaged file must not be stored
                 await asyncio.to_thread(decode, item.image, self._limits, THUMBNAIL_PX)
                 stages.lap("prepare")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deployments.encoder import EncodeOutcome, EncoderWorker, EncodeTask
+from deployments.retriever import RetrieverWorker
 from retrieval import Hit, IndexHealth, Query, Record, VectorIndex
 
 
@@ -23,18 +24,22 @@ class LocalIndex:
 
     def __init__(self, index: VectorIndex) -> None:
         self._index = index
+        self._worker = RetrieverWorker(index)
 
     async def search(self, query: Query) -> list[Hit]:
         return (await self._index.search([query]))[0]
 
     async def upsert(self, records: Sequence[Record]) -> None:
-        await self._index.upsert(records)
+        (await self._worker.upsert([records]))[0].unwrap()
+
+    async def set_ocr(self, id: str, media: str, text: str) -> bool:
+        return (await self._worker.set_ocr(id, media, text)).unwrap()
 
     async def get(self, ids: Sequence[str]) -> list[Record | None]:
         return await self._index.get(ids)
 
     async def delete(self, ids: Sequence[str]) -> int:
-        return await self._index.delete(ids)
+        return (await self._worker.delete(ids)).unwrap()
 
     async def scan(self, after: str, limit: int) -> list[Record]:
         return await self._index.scan(after, limit)

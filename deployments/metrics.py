@@ -73,3 +73,18 @@ class Metrics:
 
     def retry(self, target: str) -> None:
         self._retries.inc(1, tags={"target": target})
+
+
+class OcrMetrics:
+    """The metrics of the process that reads text off images."""
+
+    def __init__(self) -> None:
+        self._pages = Counter("crossray_ocr_pages", "Images that were looked at for text.", tag_keys=("outcome",))
+        self._seconds = Histogram(
+            "crossray_ocr_seconds", "Time an image took.", boundaries=_SECONDS, tag_keys=("outcome",)
+        )
+
+    def page(self, outcome: str, seconds: float) -> None:
+        """`outcome` is one of `deployments.ocr.Outcome`."""
+        self._pages.inc(1, tags={"outcome": outcome})
+        self._seconds.observe(seconds, tags={"outcome": outcome})

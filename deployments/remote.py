@@ -133,6 +133,9 @@ class RemoteIndex:
     async def upsert(self, records: Sequence[Record]) -> None:
         (await self._upsert(records)).unwrap()
 
+    async def set_ocr(self, id: str, media: str, text: str) -> bool:
+        return (await self._ask(lambda: self._handle.set_ocr.remote(id, media, text))).unwrap()  # type: ignore[no-any-return]
+
     async def get(self, ids: Sequence[str]) -> list[Record | None]:
         return [answer.unwrap() for answer in await self._get.many(ids)]
 

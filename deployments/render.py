@@ -45,6 +45,7 @@ def payload_content(id: str, payload: Payload) -> dict[str, Any]:
         "width": payload.width,
         "height": payload.height,
         "created_at": payload.created_at,
+        "ocr_text": payload.ocr_text,
         "image_url": f"/v1/items/{id}/image" if has_image else None,
         "thumbnail_url": f"/v1/items/{id}/thumbnail" if has_image else None,
     }

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
+from deployments.id_locks import IdLocks
 from encoders import EncoderInfo
 from retrieval import (
     EmbeddedOptions,
@@ -47,6 +48,7 @@ class RetrieverWorker:
 
     def __init__(self, index: VectorIndex) -> None:
         self._index = index
+        self._writing = IdLocks()
 
     async def search(self, queries: Sequence[Query]) -> list[Answer[list[Hit]]]:
         """One answer a query. A query that fails is found by asking one by one, and fails alone."""
@@ -61,6 +63,18 @@ class RetrieverWorker:
         """One answer a group; a group is stored whole or not at all, and groups share a commit where the index can."""
         return list(await asyncio.gather(*(self._upsert(group) for group in groups)))
 
+    async def set_ocr(self, id: str, media: str, text: str) -> Answer[bool]:
+        """See `IndexPort.set_ocr`. Writes to the same item that come through this worker wait meanwhile."""
+        try:
+            async with self._writing.held([id]):
+                record = (await self._index.get([id]))[0]
+                if record is None or record.payload.media != media or record.payload.ocr_text is not None:
+                    return Answer(False)
+                await self._index.upsert([replace(record, payload=replace(record.payload, ocr_text=text))])
+                return Answer(True)
+        except RetrievalError as error:
+            return Answer(None, error)
+
     async def get(self, ids: Sequence[str]) -> list[Answer[Record | None]]:
         try:
             return [Answer(record) for record in await self._index.get(ids)]
@@ -69,7 +83,8 @@ class RetrieverWorker:
 
     async def delete(self, ids: Sequence[str]) -> Answer[int]:
         try:
-            return Answer(await self._index.delete(ids))
+            async with self._writing.held(ids):
+                return Answer(await self._index.delete(ids))
         except RetrievalError as error:
             return Answer(None, error)
 
@@ -93,7 +108,8 @@ class RetrieverWorker:
 
     async def _upsert(self, group: Sequence[Record]) -> Answer[None]:
         try:
-            await self._index.upsert(group)
+            async with self._writing.held(record.id for record in group):
+                await self._index.upsert(group)
             return Answer(None)
         except RetrievalError as error:
             return Answer(None, error)

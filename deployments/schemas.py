@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from encoders.queries import Rewrite
 from retrieval.filters import KEY, KEY_RULE, MAX_INT, is_scalar_number
 from retrieval.validation import MAX_KEYS, MAX_SOURCE_CHARS, MAX_TAG_CHARS, MAX_TAGS, MAX_VALUE_CHARS
 
@@ -102,7 +103,29 @@ class Part(Body):
         return self
 
 
-class SearchRequest(Body):
+class ContractBody(Body):
+    """A whole vector contract, as `GET /v1/models` shows it."""
+
+    model: str
+    revision: str
+    dim: Annotated[int, Field(strict=True)]
+    pooling: str
+    template: str
+    pixels: str
+    preprocessing: Annotated[int, Field(strict=True)]
+    precision: str
+
+
+class SpaceClaim(Body):
+    """Which embedding space a request counts on."""
+
+    fingerprint: str | None = Field(None, description="Refuse with 409 unless the collection's fingerprint is this.")
+    contract: ContractBody | None = Field(
+        None, description="Like `fingerprint`, with the whole contract: the 409 then names the fields that differ."
+    )
+
+
+class SearchRequest(SpaceClaim):
     """`POST /v1/search`: by text, by image, by both fused, by a stored id, or by a weighted mix of these."""
 
     text: str | None = Field(None, description="What to look for, in any language the encoder knows.")
@@ -113,7 +136,10 @@ class SearchRequest(Body):
     top_k: Annotated[int, Field(strict=True, ge=1, le=MAX_TOP_K)] = 10
     filter: dict[str, Any] | None = Field(None, description='E.g. {"field": "year", "op": "gte", "value": 2020}.')
     min_score: Annotated[Number, Field(ge=-1, le=1)] | None = None
-    fingerprint: str | None = Field(None, description="Refuse with 409 unless the collection's fingerprint is this.")
+    rewrite: Rewrite | None = Field(
+        None,
+        description="How a text is put to the encoder; `queries.rewrite` when not given. A mix is never rewritten.",
+    )
 
     @model_validator(mode="after")
     def _one_query(self) -> SearchRequest:
@@ -127,7 +153,7 @@ class SearchRequest(Body):
         return self.mix if self.mix is not None else [Part(text=self.text, image=self.image, id=self.id, weight=1.0)]
 
 
-class Item(Body):
+class Item(SpaceClaim):
     """`POST /v1/items`: an image, a text, or both, with metadata. Without an `id` the content's hash is the id."""
 
     id: ItemId | None = None
@@ -137,16 +163,15 @@ class Item(Body):
     tags: Annotated[list[Tag], Field(max_length=MAX_TAGS)] = []
     metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=MAX_KEYS)] = {}
     vector: Annotated[list[Number], Field(min_length=1, max_length=65536)] | None = Field(
-        None, description="A ready-made vector (an import): stored as it is; needs `fingerprint`."
+        None, description="A ready-made vector (an import), stored as it is; needs its `fingerprint` or `contract`."
     )
-    fingerprint: str | None = Field(None, description="The contract the vector was made under.")
     created_at: Number | None = Field(None, description="Seconds since the epoch; now, when not given.")
 
     @model_validator(mode="after")
     def _content(self) -> Item:
         if self.image is None and self.text is None:
             raise ValueError("give an image, a text, or both")
-        if self.vector is not None and self.fingerprint is None:
+        if self.vector is not None and self.fingerprint is None and self.contract is None:
             raise ValueError("a vector needs the fingerprint of the contract it was made under")
         return self
 
@@ -231,6 +256,7 @@ class HitAnswer(BaseModel):
     width: int = 0
     height: int = 0
     created_at: float = 0.0
+    ocr_text: str | None = Field(None, description="Text read off the image: null until it was read, empty for none.")
     image_url: str | None = None
     thumbnail_url: str | None = None
 
@@ -240,6 +266,7 @@ class SearchAnswer(BaseModel):
 
     hits: list[HitAnswer]
     target: Target
+    rewritten_query: str | None = Field(None, description="The text that was encoded, null where it is the one sent.")
     model: str
     fingerprint: str
     timings_ms: dict[str, float]
@@ -258,6 +285,7 @@ class ItemAnswer(BaseModel):
     width: int = 0
     height: int = 0
     created_at: float = 0.0
+    ocr_text: str | None = Field(None, description="Text read off the image: null until it was read, empty for none.")
     media: str | None = None
     image_url: str | None = None
     thumbnail_url: str | None = None

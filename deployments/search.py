@@ -6,31 +6,45 @@ Plain Python over two ports; it knows neither Ray nor HTTP.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from deployments.encoder import EncodeTask
-from deployments.errors import BadRequest, Conflict, NotFound
+from deployments.errors import BadRequest, NotFound
 from deployments.ports import EncodePort, IndexPort
 from deployments.schemas import Part, SearchRequest
+from deployments.space import require_space
 from deployments.stages import Stages
 from encoders import EncoderInfo, EncoderInput, InputError, Vectors
+from encoders.queries import Rewrite, prompt_for, rewrite_query
 from retrieval import Hit, Query, parse_filter
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Hits, best first, and the text that was encoded in place of the query's, if another was."""
+
+    hits: list[Hit]
+    rewritten_query: str | None = None
 
 
 class SearchService:
     """Finds items by text, image, stored id, or a weighted mix of these."""
 
-    def __init__(self, encoder: EncodePort, index: IndexPort, info: EncoderInfo) -> None:
+    def __init__(self, encoder: EncodePort, index: IndexPort, info: EncoderInfo, *, rewrite: Rewrite = "off") -> None:
+        """`rewrite` is for requests that do not say."""
         self._encoder = encoder
         self._index = index
         self._info = info
+        self._rewrite = rewrite
 
-    async def search(self, request: SearchRequest, stages: Stages) -> list[Hit]:
-        """Hits, best first. Raises BadRequest, NotFound, Conflict, and what the ports raise."""
-        require_fingerprint(self._info, request.fingerprint)
+    async def search(self, request: SearchRequest, stages: Stages) -> Found:
+        """Raises BadRequest, NotFound, Conflict, ContractMismatch, and what the ports raise."""
+        require_space(self._info, request)
         condition = None if request.filter is None else parse_filter(request.filter)
-        parts = request.parts()
+        rewritten = self._rewritten(request)
+        parts = request.parts() if rewritten is None else [Part(text=rewritten)]
         vector = mix(await self._vectors(parts, stages), [part.weight for part in parts])
         own = {part.id for part in parts if part.id is not None}
         query = Query(vector, request.top_k + len(own), request.target, condition)
@@ -38,7 +52,13 @@ class SearchService:
         if request.min_score is not None:
             hits = [hit for hit in hits if hit.score >= request.min_score]
         stages.lap("search")
-        return hits
+        return Found(hits, rewritten)
+
+    def _rewritten(self, request: SearchRequest) -> str | None:
+        """The text to encode in place of the one sent; None where it is that one, or where an image goes with it."""
+        if request.text is None or request.image is not None or (request.rewrite or self._rewrite) == "off":
+            return None
+        return rewrite_query(request.text, prompt_for(self._info.name))
 
     async def _vectors(self, parts: Sequence[Part], stages: Stages) -> list[Vectors]:
         """The parts' unit vectors `(dim,)`, in order: encoded where they are inputs, fetched where they are ids."""
@@ -77,12 +97,3 @@ def mix(vectors: Sequence[Vectors], weights: Sequence[float]) -> Vectors:
     if norm < 1e-6:
         raise BadRequest("the parts of the mix cancel out: change a weight", "mix", "empty_mix")
     return np.asarray(total / norm, dtype=np.float32)
-
-
-def require_fingerprint(info: EncoderInfo, given: str | None) -> None:
-    """Raises Conflict when the caller counts on another vector contract than the one that runs."""
-    if given is not None and given != info.contract.fingerprint:
-        raise Conflict(
-            f"the fingerprint is {info.contract.fingerprint}, not {given}: GET /v1/models shows the whole contract",
-            "fingerprint",
-        )

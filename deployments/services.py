@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from deployments.embeddings import EmbeddingService
@@ -11,6 +12,7 @@ from deployments.ports import EncodePort, IndexPort
 from deployments.search import SearchService
 from encoders import EncoderInfo
 from encoders.images import ImageLimits
+from encoders.queries import Rewrite
 from retrieval import MediaStore
 
 
@@ -31,12 +33,17 @@ def build_services(
     images: ImageLimits,
     *,
     cached: EncodePort | None = None,
+    rewrite: Rewrite = "off",
+    on_unread: Callable[[str], None] = lambda id: None,
 ) -> Services:
-    """The services over these ports. `cached` serves all but readiness, which must reach the encoder itself."""
+    """The services over these ports. `cached` serves all but readiness, which must reach the encoder itself.
+
+    `rewrite` is for searches that do not say; `on_unread` hears of items whose image is still to be read.
+    """
     serving = cached or encoder
     return Services(
-        search=SearchService(serving, index, info),
-        items=ItemService(serving, index, media, info, images),
+        search=SearchService(serving, index, info, rewrite=rewrite),
+        items=ItemService(serving, index, media, info, images, on_unread=on_unread),
         embeddings=EmbeddingService(serving, info),
         health=HealthService(encoder, index, info),
         info=info,

@@ -11,6 +11,7 @@ from deployments.openapi import json_or_form
 from deployments.render import hit_content, json_response
 from deployments.schemas import SearchAnswer, SearchRequest
 from deployments.services import Services
+from deployments.space import require_header
 from deployments.stages import Stages
 
 
@@ -27,13 +28,19 @@ def router(services: Services) -> APIRouter:
     async def search(request: Request) -> Response:
         request.state.operation = "search"
         stages: Stages = request.state.stages
+        require_header(services.info, request.headers)
         if is_multipart(request):
             body = parse_object(SearchRequest, await read_form(request))
         else:
             body = parse_json(SearchRequest, await request.body())
         stages.lap("read")
-        hits = await services.search.search(body, stages)
-        content: dict[str, Any] = {"hits": [hit_content(hit) for hit in hits], "target": body.target, **model}
+        found = await services.search.search(body, stages)
+        content: dict[str, Any] = {
+            "hits": [hit_content(hit) for hit in found.hits],
+            "target": body.target,
+            "rewritten_query": found.rewritten_query,
+            **model,
+        }
         stages.lap("render")
         return json_response(content | {"timings_ms": stages.milliseconds()})
 

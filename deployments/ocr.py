@@ -1,0 +1,231 @@
+"""The Ocr deployment: reads the text off stored images, after they can be searched already and beside all requests.
+
+The truth is in the index: an item with an image and without `ocr_text` is pending. A ring at the door only says which
+item to look at first; it may be lost or come twice, and a sweep at the start, and now and then, finds what is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from deployments.errors import CrossrayError
+from deployments.ports import IndexPort
+from deployments.remote import RemoteIndex
+from encoders import InputError
+from encoders.enhance import Enhancement
+from encoders.images import ImageLimits, decode
+from encoders.ocr import RapidReader, TextReader, read_page
+from retrieval import MediaStore, Payload, Record
+from retrieval.errors import RetrievalError
+from retrieval.validation import MAX_TEXT_CHARS
+
+log = logging.getLogger(__name__)
+
+Outcome: TypeAlias = Literal["read", "blank", "dropped", "failed"]
+"""`dropped`: the item was deleted or got another image meanwhile. `failed`: tried again after a restart."""
+
+SWEEP_PAGE = 200
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
+
+
+def is_pending(payload: Payload) -> bool:
+    """Whether an item's image is still to be read."""
+    return payload.media is not None and payload.ocr_text is None
+
+
+@dataclass(frozen=True, slots=True)
+class OcrLimits:
+    """How many rings are remembered, and how often the index is walked for items whose ring was lost."""
+
+    max_queued: int = 1024
+    sweep_interval_s: float = 300.0
+
+
+class OcrWorker:
+    """Reads one image at a time, in a thread of its own. Plain Python over the index port and the media store."""
+
+    def __init__(
+        self,
+        index: IndexPort,
+        media: MediaStore,
+        reader: TextReader,
+        *,
+        images: ImageLimits,
+        enhancement: Enhancement,
+        limits: OcrLimits,
+        on_page: Callable[[Outcome, float], None] = lambda outcome, seconds: None,
+    ) -> None:
+        self._index = index
+        self._media = media
+        self._reader = reader
+        self._images = images
+        self._enhancement = enhancement
+        self._limits = limits
+        self._on_page = on_page
+        self._rung: asyncio.Queue[str] = asyncio.Queue(limits.max_queued)
+        self._overflowed = False
+        self._failed: set[tuple[str, str]] = set()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ocr")
+
+    def ring(self, ids: Sequence[str]) -> None:
+        """Says that these may be pending. Never waits: what finds no room is found by the next sweep."""
+        for id in ids:
+            try:
+                self._rung.put_nowait(id)
+            except asyncio.QueueFull:
+                self._overflowed = True
+
+    async def run(self) -> None:
+        """Until cancelled. While the index does not answer, it tries again with growing pauses."""
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                await self.sweep()
+                pause_s = FIRST_PAUSE_S
+                await self._answer_rings(until=time.monotonic() + self._limits.sweep_interval_s)
+            except (CrossrayError, RetrievalError) as error:
+                log.warning("OCR waits %.0f s: %s", pause_s, error)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    async def sweep(self) -> None:
+        """Reads all that is pending; who rings meanwhile goes first."""
+        self._overflowed = False
+        async for record in self._walk():
+            if is_pending(record.payload):
+                while not self._rung.empty():
+                    await self._look_at(self._rung.get_nowait())
+                await self._look_at(record.id)  # The page is from before, and this item may have rung.
+
+    def close(self) -> None:
+        """Waits for the page under way."""
+        self._thread.shutdown(wait=True)
+
+    async def _walk(self) -> AsyncIterator[Record]:
+        after = ""
+        while page := await self._index.scan(after, SWEEP_PAGE):
+            for record in page:
+                yield record
+            after = page[-1].id
+
+    async def _answer_rings(self, until: float) -> None:
+        """Returns when a sweep is due: the time is up, or rings were lost and those that were not are answered."""
+        while not (self._overflowed and self._rung.empty()):
+            try:
+                id = await asyncio.wait_for(self._rung.get(), until - time.monotonic())
+            except TimeoutError:
+                return
+            await self._look_at(id)
+
+    async def _look_at(self, id: str) -> None:
+        record = (await self._index.get([id]))[0]
+        if record is not None:
+            await self._read(record)
+
+    async def _read(self, record: Record) -> None:
+        """One item, if it is pending. Only the text is written: whatever else changed meanwhile stays."""
+        media = record.payload.media
+        if media is None or not is_pending(record.payload) or (record.id, media) in self._failed:
+            return
+        started = time.perf_counter()
+        outcome: Outcome
+        try:
+            text = await asyncio.get_running_loop().run_in_executor(self._thread, self._text_of, media)
+        except Exception as error:
+            self._failed.add((record.id, media))
+            log.warning("no text was read off the image of %s: %s", record.id, error, exc_info=_is_bug(error))
+            outcome = "failed"
+        else:
+            is_stored = await self._index.set_ocr(record.id, media, text)
+            outcome = "dropped" if not is_stored else "read" if text else "blank"
+        self._on_page(outcome, time.perf_counter() - started)
+
+    def _text_of(self, media: str) -> str:
+        data = self._media.get(media)
+        if data is None:
+            raise InputError(f"the media store has no file {media}", code="media_missing", param="image")
+        page = read_page(self._reader, decode(data, self._images), self._enhancement)
+        return page.text[:MAX_TEXT_CHARS]
+
+
+def _is_bug(error: Exception) -> bool:
+    return not isinstance(error, InputError)
+
+
+@dataclass(frozen=True, slots=True)
+class OcrOptions:
+    """What the Ocr replica is told."""
+
+    media_path: Path
+    images: ImageLimits
+    enhancement: Enhancement
+    limits: OcrLimits
+    threads: int
+    min_score: float
+
+
+class OcrDeployment:
+    """The Serve side of an OcrWorker. One replica: two would read the same pages."""
+
+    async def __init__(self, options: OcrOptions, retriever: Any) -> None:  # type: ignore[misc]
+        """`retriever` is a Serve DeploymentHandle."""
+        from deployments.metrics import OcrMetrics
+
+        os.nice(10)  # A search on the same cores goes first.
+        self._worker = OcrWorker(
+            RemoteIndex(retriever),
+            MediaStore(options.media_path),
+            await asyncio.to_thread(RapidReader, options.threads, options.min_score),
+            images=options.images,
+            enhancement=options.enhancement,
+            limits=options.limits,
+            on_page=OcrMetrics().page,
+        )
+        self._running = asyncio.create_task(self._worker.run())
+
+    async def ring(self, ids: list[str]) -> None:
+        """See `OcrWorker.ring`."""
+        self._worker.ring(ids)
+
+    async def check_health(self) -> None:
+        """Serve replaces the replica when this raises."""
+        if self._running.done():
+            raise RuntimeError(f"reading has stopped: {self._running.exception()!r}")
+
+    async def __del__(self) -> None:
+        self._running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._running
+        await asyncio.to_thread(self._worker.close)
+
+
+class RemoteDoorbell:
+    """Rings at the Ocr deployment without waiting for it, and forgets rings that it has no time for."""
+
+    def __init__(self, handle: Any, max_ringing: int = 64) -> None:
+        """`handle` is a Serve DeploymentHandle."""
+        self._handle = handle
+        self._max_ringing = max_ringing
+        self._ringing: set[asyncio.Task[None]] = set()
+
+    def __call__(self, id: str) -> None:
+        if len(self._ringing) < self._max_ringing:
+            task = asyncio.get_running_loop().create_task(self._ring(id))
+            self._ringing.add(task)
+            task.add_done_callback(self._ringing.discard)
+
+    async def _ring(self, id: str) -> None:
+        try:
+            await self._handle.ring.remote([id])
+        except Exception as error:  # The write is done and acknowledged: a lost ring must not show.
+            log.debug("the ring for %s was lost: %s", id, error)
