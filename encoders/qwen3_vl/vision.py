@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,8 +19,15 @@ from torch import Tensor, nn
 
 from encoders.errors import ModelUnavailable
 
-Runs: TypeAlias = tuple[tuple[int, int], ...]
-"""Neighbouring pictures of one size: how many, and patches of each."""
+
+class Runs:
+    """Neighbouring pictures of one size: how many, and patches of each.
+
+    An object of its own and no tuple, whose length torch.compile would compile into its graphs.
+    """
+
+    def __init__(self, runs: Sequence[tuple[int, int]]) -> None:
+        self.runs = tuple(runs)
 
 
 class LinearPatchEmbedding(nn.Module):
@@ -72,20 +79,29 @@ class RunAttention(nn.Module):
         patches = hidden_states.shape[0]
         query, key, value = self.qkv(hidden_states).reshape(patches, 3, self.num_heads, -1).unbind(1)
         query, key = apply_rotary_pos_emb_vision(query, key, *position_embeddings)
-        outputs, start = [], 0
-        for count, length in runs:
-            rows = slice(start, start + count * length)
-            q, k, v = (x[rows].unflatten(0, (count, length)).transpose(1, 2) for x in (query, key, value))
-            attended = nn.functional.scaled_dot_product_attention(q, k, v)
-            outputs.append(attended.transpose(1, 2).reshape(count * length, -1))
-            start = rows.stop
-        projected: Tensor = self.proj(torch.cat(outputs) if len(outputs) > 1 else outputs[0])
+        projected: Tensor = self.proj(_attend(query, key, value, runs))
         return projected
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def _attend(query: Tensor, key: Tensor, value: Tensor, runs: Runs) -> Tensor:
+    """`(patches, heads, head_dim)` each to `(patches, hidden)`.
+
+    Kept out of compiled graphs, which would be compiled anew for each number of runs.
+    """
+    outputs, start = [], 0
+    for count, length in runs.runs:
+        rows = slice(start, start + count * length)
+        q, k, v = (x[rows].view(count, length, *x.shape[1:]).transpose(1, 2) for x in (query, key, value))
+        attended = nn.functional.scaled_dot_product_attention(q, k, v)
+        outputs.append(attended.transpose(1, 2).reshape(count * length, -1))
+        start = rows.stop
+    return torch.cat(outputs) if len(outputs) > 1 else outputs[0]
+
+
 def picture_runs(patch_counts: Sequence[int]) -> Runs:
-    """`[6, 6, 4]` becomes `((2, 6), (1, 4))`."""
-    return tuple((len(list(group)), length) for length, group in groupby(patch_counts))
+    """`[6, 6, 4]` becomes two of 6 and one of 4."""
+    return Runs([(len(list(group)), length) for length, group in groupby(patch_counts)])
 
 
 def cut_patches(

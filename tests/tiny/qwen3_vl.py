@@ -56,6 +56,9 @@ TRUE_2B_SHAPE: dict[str, Any] = {
 }
 
 
+TRUE_2B_VOCABULARY = 151_936
+
+
 def build_config(shape: dict[str, Any], token_ids: dict[str, int], vocab_size: int) -> Any:
     """The transformers configuration of `shape`, with this tokenizer's special ids."""
     from transformers import Qwen3VLConfig
@@ -85,20 +88,39 @@ def build_tiny_qwen3_vl(
     """Writes a checkpoint folder and returns it. The same arguments give the same weights, in about a second."""
     from transformers import Qwen3VLForConditionalGeneration
 
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
     tokenizer = build_tokenizer()
-    config = build_config(TINY_SHAPE, tokenizer.get_vocab(), tokenizer.get_vocab_size())
-    model = Qwen3VLForConditionalGeneration(config)
+    model = Qwen3VLForConditionalGeneration(build_config(TINY_SHAPE, tokenizer.get_vocab(), tokenizer.get_vocab_size()))
     randomise(model, seed)
     model.tie_weights()
-    model.save_pretrained(target)
-    save_tokenizer(tokenizer, target, chat_template)
+    return _save(model, Path(folder), f"tiny/qwen3-vl-{kind}", f"seed-{seed}", chat_template)
+
+
+def build_true_2b_qwen3_vl(folder: str | Path, device: str) -> Path:
+    """Writes Qwen3-VL-Embedding-2B's shape with random bf16 weights, 4.3 GB: its true cost without its knowledge."""
+    import torch
+    from transformers import Qwen3VLForConditionalGeneration
+
+    config = build_config(TRUE_2B_SHAPE, build_tokenizer().get_vocab(), TRUE_2B_VOCABULARY)
+    torch.manual_seed(0)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        with torch.device(device):
+            model = Qwen3VLForConditionalGeneration(config)
+    finally:
+        torch.set_default_dtype(before)
+    return _save(model, Path(folder), "random/qwen3-vl-embedding-2b-shape", "seed-0", CHAT_TEMPLATE)
+
+
+def _save(model: Any, folder: Path, name: str, revision: str, chat_template: str | None) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    save_tokenizer(build_tokenizer(), folder, chat_template)
     pixels = {"shortest_edge": 4 * 32 * 32, "longest_edge": 36 * 32 * 32}
     half = [0.5, 0.5, 0.5]
     preprocessor = {"patch_size": 16, "merge_size": 2, "temporal_patch_size": 2, "image_mean": half, "image_std": half}
-    (target / "preprocessor_config.json").write_text(
+    (folder / "preprocessor_config.json").write_text(
         json.dumps({"image_processor_type": "Qwen2VLImageProcessorPil", "size": pixels, **preprocessor})
     )
-    (target / "crossray.json").write_text(json.dumps({"model": f"tiny/qwen3-vl-{kind}", "revision": f"seed-{seed}"}))
-    return target
+    (folder / "crossray.json").write_text(json.dumps({"model": name, "revision": revision}))
+    return folder

@@ -68,7 +68,7 @@ def test_a_convolution_that_is_no_linear_layer_is_refused(odd: dict[str, Any]) -
 def test_attention_by_runs_equals_attention_by_picture(tower: Any) -> None:
     import torch
 
-    from encoders.qwen3_vl.vision import RunAttention, picture_runs
+    from encoders.qwen3_vl.vision import RunAttention, Runs, picture_runs
 
     lengths = [16, 16, 16, 24, 16, 8, 8]
     states = torch.randn(sum(lengths), 64, generator=torch.Generator().manual_seed(1))
@@ -79,7 +79,7 @@ def test_attention_by_runs_equals_attention_by_picture(tower: Any) -> None:
     with torch.no_grad():
         expected = attention(states, cu_seqlens=boundaries, position_embeddings=rotary)
         found = RunAttention(attention)(states, position_embeddings=rotary, runs=picture_runs(lengths))
-        across = RunAttention(attention)(states, position_embeddings=rotary, runs=((1, sum(lengths)),))
+        across = RunAttention(attention)(states, position_embeddings=rotary, runs=Runs([(1, sum(lengths))]))
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
     assert float((across - expected).abs().max()) > 1e-2
 
