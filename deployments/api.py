@@ -19,11 +19,11 @@ from deployments.openapi import document_bodies
 from deployments.render import error_response
 from deployments.routes import embeddings, items, search, status
 from deployments.services import Services
+from deployments.space import FINGERPRINT_HEADER
 from deployments.stages import Stages
 
 log = logging.getLogger(__name__)
 
-FINGERPRINT_HEADER = "X-Crossray-Fingerprint"
 DESCRIPTION = "Finds images by text, images by image and texts by image."
 
 

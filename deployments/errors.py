@@ -123,6 +123,8 @@ def param_of(error: BaseException) -> str | None:
     """The field at fault, where the error names one."""
     if isinstance(error, InvalidFilter):
         return error.path if error.path.startswith("filter") else f"filter.{error.path}".rstrip(".")
+    if isinstance(error, ContractMismatch | SpaceMismatch):
+        return ", ".join(f"contract.{name}" for name, _, _ in error.fields) or "contract"
     return getattr(error, "param", None)
 
 

@@ -14,6 +14,9 @@ RetrievalError
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 
 class RetrievalError(Exception):
     """Base of everything this package raises on purpose."""
@@ -57,8 +60,28 @@ class SpaceMismatch(RetrievalError):
         self.stored = stored
         self.given = given
 
+    @property
+    def fields(self) -> tuple[tuple[str, str, str], ...]:
+        """`(name, stored, given)` of each field that differs; empty where one of the two is no JSON object."""
+        stored, given = _object(self.stored), _object(self.given)
+        if stored is None or given is None:
+            return ()
+        names = sorted(stored.keys() | given.keys())
+        return tuple((n, str(stored.get(n)), str(given.get(n))) for n in names if stored.get(n) != given.get(n))
+
     def __str__(self) -> str:
-        return f"the index was built under the vector contract {self.stored}, not {self.given}"
+        differing = ", ".join(f"{name}: {stored}, not {given}" for name, stored, given in self.fields)
+        if not differing:
+            return f"the index was built under the vector contract {self.stored}, not {self.given}"
+        return f"the index was built under another vector contract: {differing}"
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
 
 
 class IndexLocked(RetrievalError):

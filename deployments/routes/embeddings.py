@@ -14,6 +14,7 @@ from deployments.openapi import json_body
 from deployments.render import error_content, json_response
 from deployments.schemas import EmbeddingsRequest, MatchAnswer, MatchRequest
 from deployments.services import Services
+from deployments.space import require_header
 from encoders import EncoderInput, InputError, Vectors
 
 
@@ -28,6 +29,7 @@ def router(services: Services) -> APIRouter:
     )
     async def embeddings(request: Request) -> Response:
         request.state.operation = "embeddings"
+        require_header(info, request.headers)
         body = parse_json(EmbeddingsRequest, await request.body())
         if body.model not in (None, info.name, info.contract.model):
             raise BadRequest(f"there is no model {body.model!r}; this one is {info.name!r}", "model", "model_not_found")
@@ -50,6 +52,7 @@ def router(services: Services) -> APIRouter:
     )
     async def match(request: Request) -> Response:
         request.state.operation = "match"
+        require_header(info, request.headers)
         body = parse_json(MatchRequest, await request.body())
         request.state.stages.lap("read")
         cosine, probability = await services.embeddings.match(body.texts, body.images, request.state.stages)

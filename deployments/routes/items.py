@@ -24,6 +24,7 @@ from deployments.schemas import (
     StoredBatchAnswer,
 )
 from deployments.services import Services
+from deployments.space import require_header
 from deployments.stages import Stages
 
 PathId = Annotated[str, Path(max_length=128, description="An item's id")]
@@ -61,6 +62,7 @@ def router(services: Services) -> APIRouter:
     async def add(request: Request) -> Response:
         request.state.operation = "add_item"
         stages: Stages = request.state.stages
+        require_header(services.info, request.headers)
         value = await read_form(request) if is_multipart(request) else _json(await request.body())
         if isinstance(value, dict) and "items" in value:
             batch = parse_object(ItemBatch, value)
