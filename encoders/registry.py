@@ -1,4 +1,4 @@
-"""Encoders by name. The table imports nothing: the module of an encoder is imported when that encoder is loaded."""
+"""Encoders and rerankers by name. The tables import nothing: a model's module is imported when the model is loaded."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 
 from encoders.base import Encoder
 from encoders.errors import ModelUnavailable
+from encoders.reranking import Reranker
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """Where an encoder comes from: `factory` is `module:callable`, `extra` the optional extra that it needs, if any."""
+    """Where a model comes from: `factory` is `module:callable`, `extra` the optional extra that it needs, if any."""
 
     factory: str
     extra: str | None
@@ -40,6 +41,17 @@ ENCODERS: dict[str, Registered] = {
     ),
 }
 
+RERANKERS: dict[str, Registered] = {
+    "fake-reranker": Registered(
+        "encoders.fake_reranker:FakeReranker", None, "No model: words and colours in common. For tests."
+    ),
+    "qwen3-vl-reranker": Registered(
+        "encoders.qwen3_vl.reranker:load_qwen3_vl_reranker",
+        "qwen",
+        "Qwen3-VL-Reranker: pointwise, text and image documents, from a local checkpoint.",
+    ),
+}
+
 
 def load_encoder(name: str, **options: Any) -> Encoder:
     """The encoder called `name`, loaded with its own keyword options.
@@ -47,8 +59,18 @@ def load_encoder(name: str, **options: Any) -> Encoder:
     Raises ModelUnavailable for an unknown name, MissingExtra where its packages are not installed, and TypeError for
     an option it does not have.
     """
-    if name not in ENCODERS:
-        raise ModelUnavailable(f"there is no encoder called {name!r}: choose one of {', '.join(sorted(ENCODERS))}")
-    module, factory = ENCODERS[name].factory.split(":")
-    encoder: Encoder = getattr(import_module(module), factory)(**options)
+    encoder: Encoder = _load(ENCODERS, "encoder", name, options)
     return encoder
+
+
+def load_reranker(name: str, **options: Any) -> Reranker:
+    """The reranker called `name`, loaded with its own keyword options. Raises as `load_encoder` does."""
+    reranker: Reranker = _load(RERANKERS, "reranker", name, options)
+    return reranker
+
+
+def _load(table: dict[str, Registered], kind: str, name: str, options: dict[str, Any]) -> Any:
+    if name not in table:
+        raise ModelUnavailable(f"there is no {kind} called {name!r}: choose one of {', '.join(sorted(table))}")
+    module, factory = table[name].factory.split(":")
+    return getattr(import_module(module), factory)(**options)

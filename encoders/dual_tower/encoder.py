@@ -108,7 +108,7 @@ def load_dual_tower(
     query_template: str = "{}",
     document_template: str = "{}",
     compile: bool = False,
-    image_limits: images.ImageLimits | None = None,
+    limits: images.ImageLimits | None = None,
 ) -> DualTowerEncoder:
     """Loads a CLIP, SigLIP or SigLIP 2 checkpoint from this machine's disk; never downloads.
 
@@ -133,7 +133,7 @@ def load_dual_tower(
         tokenizer=load_tokenizer(checkpoint),
         image_processor=processor,
         templates=templates,
-        limits=image_limits or images.ImageLimits(),
+        limits=limits or images.ImageLimits(),
         text_tokens=text_length(checkpoint, kind),
         full_length_text=kind.full_length_text,
         lowercase=kind.lowercase,

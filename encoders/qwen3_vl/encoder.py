@@ -87,7 +87,7 @@ def load_qwen3_vl(
     attention: Attention = "auto",
     compile: bool = False,
     padding_side: PaddingSide = "right",
-    image_limits: images.ImageLimits | None = None,
+    limits: images.ImageLimits | None = None,
 ) -> Qwen3VLEncoder:
     """Loads an Embedding or Instruct checkpoint from this machine's disk; never downloads.
 
@@ -103,7 +103,7 @@ def load_qwen3_vl(
     dim = use.require_dimension(dimensions, hidden_size)
     chat = ChatTokenizer.load(checkpoint)
     budget = PixelBudget(min_pixels, max_pixels, ImageFormat.read(checkpoint).factor_px)
-    builder = ChatBuilder(chat, budget, image_limits or images.ImageLimits(), max_tokens)
+    builder = ChatBuilder(chat, budget, limits or images.ImageLimits(), max_tokens)
     info = _info(checkpoint, use, options, dim, builder)
     backbone = load_backbone(checkpoint, options, chat.token_id(PAD_TOKEN))
     return Qwen3VLEncoder(backbone, Qwen3VLPreparer(builder, use), info)

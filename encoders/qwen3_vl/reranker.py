@@ -8,6 +8,8 @@ Source: https://arxiv.org/abs/2601.04720, section on the reranker.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 from encoders.base import EncoderInput, Prepared, Vectors
 from encoders.batching import length_groups
 from encoders.checkpoints import find_checkpoint
-from encoders.errors import EncoderError, ModelUnavailable
+from encoders.errors import EncoderError, InputError, ModelUnavailable, OutOfMemory
 from encoders.images import ImageLimits
 from encoders.out_of_memory import HalvingForward
 from encoders.precision import pick_device, pick_precision
@@ -27,6 +29,7 @@ from encoders.qwen3_vl.encoder import PAD_TOKEN
 from encoders.qwen3_vl.family import detect_family
 from encoders.qwen3_vl.preparer import MAX_PIXELS, MAX_TOKENS, MIN_PIXELS, ChatBuilder, ChatInput, PixelBudget
 from encoders.qwen3_vl.prompt import ChatTokenizer, Message
+from encoders.reranking import RerankerInfo
 
 SYSTEM = (
     "Judge whether the Document meets the requirements based on the Query and the Instruct provided. "
@@ -43,34 +46,54 @@ class PairPreparer:
 
     def __call__(self, query: EncoderInput, document: EncoderInput, instruction: str | None = None) -> Prepared:
         """Raises InputError for a query or a document that cannot be read, or has neither text nor image."""
-        modality = query.modality and document.modality
+        asked, query_pictures = self._side(query, "query")
+        offered, document_pictures = self._side(document, "document")
         chat = self.builder.chat
         content: list[Message] = [
             {"type": "text", "text": f"<Instruct>: {chat.plain(instruction or INSTRUCTION)}"},
             {"type": "text", "text": "<Query>:"},
-            *self.builder.parts(query),
+            *asked,
             {"type": "text", "text": "\n<Document>:"},
-            *self.builder.parts(document),
+            *offered,
         ]
         messages: list[Message] = [
             {"role": "system", "content": [{"type": "text", "text": SYSTEM}]},
             {"role": "user", "content": content},
         ]
-        pictures = [self.builder.picture(item.image) for item in (query, document) if item.image is not None]
-        built = self.builder.build(messages, pictures, generation_prompt=True)
-        return Prepared(built, cost=len(built.ids), modality=modality)
+        try:
+            built = self.builder.build(messages, query_pictures + document_pictures, generation_prompt=True)
+        except InputError as error:  # both together are too long, and it is the document that varies
+            raise InputError(error.message, error.code, "document") from error
+        return Prepared(built, cost=len(built.ids), modality=document.modality)
+
+    def _side(self, item: EncoderInput, param: str) -> tuple[list[Message], list[NDArray[np.uint8]]]:
+        """The content and the picture of one half of the pair; its errors name the half."""
+        try:
+            item.modality  # noqa: B018 - raises where there is neither text nor image
+            parts = self.builder.parts(item)
+            return parts, [] if item.image is None else [self.builder.picture(item.image)]
+        except InputError as error:
+            raise InputError(error.message, error.code, param) from error
 
 
 class Qwen3VLReranker:
     """Scores pairs. `forward` and `score` are called by one thread at a time."""
 
-    def __init__(self, backbone: Backbone, direction: Vectors, preparer: PairPreparer, name: str) -> None:
+    def __init__(self, backbone: Backbone, direction: Vectors, preparer: PairPreparer, info: RerankerInfo) -> None:
         """`direction` is `(hidden,)`: the output row of "yes" minus that of "no"."""
         self._backbone: Backbone | None = backbone
         self._direction = direction
         self._halving = HalvingForward(self._forward, width=1)
-        self.preparer = preparer
-        self.name = name
+        self._preparer = preparer
+        self._info = info
+
+    @property
+    def info(self) -> RerankerInfo:
+        return self._info
+
+    @property
+    def preparer(self) -> PairPreparer:
+        return self._preparer
 
     @property
     def oom_splits(self) -> int:
@@ -86,11 +109,14 @@ class Qwen3VLReranker:
         """
         if not documents:
             return np.zeros(0, dtype=np.float32)
-        return self.forward([self.preparer(query, document, instruction) for document in documents])
+        return self.forward([self._preparer(query, document, instruction) for document in documents])
 
     def forward(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
         """`(n,)` scores of prepared pairs. A score does not depend on the pair's neighbours."""
-        return self._halving([prepared.payload for prepared in batch])[:, 0]
+        try:
+            return self._halving([prepared.payload for prepared in batch])[:, 0]
+        except OutOfMemory as error:
+            raise OutOfMemory(error.rows, error.vectors[:, 0]) from error
 
     def close(self) -> None:
         """Frees the device. Calling it twice is fine."""
@@ -122,7 +148,7 @@ def load_qwen3_vl_reranker(
     attention: Attention = "auto",
     compile: bool = False,
     padding_side: PaddingSide = "right",
-    image_limits: ImageLimits | None = None,
+    limits: ImageLimits | None = None,
 ) -> Qwen3VLReranker:
     """Loads a Reranker checkpoint from this machine's disk; never downloads. Options as of `load_qwen3_vl`.
 
@@ -136,8 +162,11 @@ def load_qwen3_vl_reranker(
     options = BackboneOptions(where, pick_precision(precision, where), attention, compile, padding_side)
     chat = ChatTokenizer.load(checkpoint)
     budget = PixelBudget(min_pixels, max_pixels, ImageFormat.read(checkpoint).factor_px)
-    builder = ChatBuilder(chat, budget, image_limits or ImageLimits(), max_tokens)
+    builder = ChatBuilder(chat, budget, limits or ImageLimits(), max_tokens)
     backbone = load_backbone(checkpoint, options, chat.token_id(PAD_TOKEN), head=True)
     weight = backbone.take_head()
     direction = (weight[chat.token_id("yes")].float() - weight[chat.token_id("no")].float()).cpu().numpy()
-    return Qwen3VLReranker(backbone, direction, PairPreparer(builder), checkpoint.model)
+    prompt = hashlib.sha256(json.dumps((chat.template, SYSTEM, INSTRUCTION)).encode()).hexdigest()[:12]
+    settings = f"{options.precision} {min_pixels}-{max_pixels} {prompt}"
+    info = RerankerInfo("qwen3-vl-reranker", checkpoint.model, checkpoint.revision, settings)
+    return Qwen3VLReranker(backbone, direction, PairPreparer(builder), info)

@@ -1,0 +1,73 @@
+"""The reranker contract: a query and a document in, a relevance out.
+
+An encoder looks at each input alone; a reranker reads the pair, which is dearer and better. Like an encoder it is two
+halves: a *preparer* (CPU, no weights, pickles) makes one item of a pair, and `forward` scores a batch of items. Pairs
+of different queries share a batch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.base import EncoderInput, Prepared
+
+Scores: TypeAlias = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class RerankerInfo:
+    """What a reranker is. Scores of two may be compared only when their fingerprints are equal."""
+
+    name: str
+    model: str
+    """Checkpoint id, or the name of a built-in reranker."""
+    revision: str
+    settings: str
+    """Whatever else changes a score: precision, pixel budget, prompt."""
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits, equal exactly when every field is (up to a 64-bit collision)."""
+        parts = "\0".join((self.name, self.model, self.revision, self.settings))
+        return hashlib.sha256(parts.encode()).hexdigest()[:16]
+
+
+@runtime_checkable
+class PairPreparer(Protocol):
+    """Turns a query and a document into a prepared item. Pickles; safe to call from several threads and processes."""
+
+    def __call__(self, query: EncoderInput, document: EncoderInput, instruction: str | None = None) -> Prepared:
+        """Raises InputError for a pair that cannot be read; its `param` is `query` or `document`."""
+        ...
+
+
+@runtime_checkable
+class Reranker(Protocol):
+    """A model that says how well a document answers a query."""
+
+    @property
+    def info(self) -> RerankerInfo: ...
+
+    @property
+    def preparer(self) -> PairPreparer: ...
+
+    def forward(self, batch: Sequence[Prepared]) -> Scores:
+        """`(n,)` float32 in 0…1, higher is more relevant, in the order of `batch`. Called by one thread at a time.
+
+        Raises OutOfMemory for pairs that do not fit on the device even alone.
+        """
+        ...
+
+    def score(self, query: EncoderInput, documents: Sequence[EncoderInput], instruction: str | None = None) -> Scores:
+        """Prepares and scores in this thread: `(len(documents),)`, in order. Raises the first InputError."""
+        ...
+
+    def close(self) -> None:
+        """Frees the device. Calling it twice is fine."""
+        ...
