@@ -68,6 +68,8 @@ def _needed_extras(settings: Settings) -> set[str]:
     needed = {"serve", encoder.extra if encoder is not None else None}
     if settings.index.backend == "milvus":
         needed.add("milvus")
+    if settings.cache.backend == "redis":
+        needed.add("cache")
     return {extra for extra in needed if extra is not None}
 
 
