@@ -31,6 +31,7 @@ from encoders import EncoderInput, encode
 from encoders.precision import PRECISIONS, compute_dtype
 from encoders.qwen3_vl.encoder import Qwen3VLEncoder, load_qwen3_vl
 from loadtests.encoder_flops import forward_flops, matmul_peak_flops, synchronise
+from loadtests.encoder_plot import plot
 from loadtests.encoder_rivals import load_sentence_transformers, load_tutorial_loop
 from loadtests.report import circumstances, table, write_report
 from tests.tiny.qwen3_vl import build_tiny_qwen3_vl, build_true_2b_qwen3_vl
@@ -186,26 +187,6 @@ def measure_rivals(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         }
     print(note)
     return {"loop": rows, "sentence_transformers": {"note": note}}
-
-
-def plot(rows: Sequence[dict[str, Any]], path: Path, title: str) -> None:
-    """Items a second and share of the peak by batch size, one line a precision and pixel budget."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
-    for key in dict.fromkeys((row["precision"], row["kind"], row["visual_tokens"]) for row in rows):
-        line = [row for row in rows if (row["precision"], row["kind"], row["visual_tokens"]) == key]
-        label = f"{key[0]} {key[1]}" + (f" {key[2]} tokens" if key[2] else "")
-        for axis, name in zip(axes, ("items_per_s", "share_of_matmul_peak"), strict=True):
-            axis.plot([row["batch"] for row in line], [row[name] for row in line], marker="o", label=label)
-    for axis, name in zip(axes, ("items a second", "share of the measured matmul peak"), strict=True):
-        axis.set(xlabel="batch size", ylabel=name, xscale="log", ylim=(0, None))
-    axes[0].legend(fontsize=7)
-    figure.suptitle(title)
-    figure.savefig(path, dpi=120)
 
 
 def main() -> None:

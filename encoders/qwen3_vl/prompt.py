@@ -5,7 +5,6 @@ Runs in the preparer's processes: it needs `tokenizers` and `jinja2`, and neithe
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,10 +70,6 @@ class ChatTokenizer:
                 f"{checkpoint.model} is a Thinking checkpoint: its template opens a chain of thought"
             )
         return chat
-
-    @property
-    def template_digest(self) -> str:
-        return hashlib.sha256(self.template.encode()).hexdigest()[:12]
 
     def token_id(self, token: str) -> int:
         """Raises ModelUnavailable for a token that the vocabulary does not have."""
