@@ -7,13 +7,13 @@ sockets of a running cluster and fails when this stops working.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 
 def bind_replicas_to_loopback() -> None:
     """Ray's `worker_process_setup_hook`: runs in every worker before anything else does."""
-    import ray.serve._private.replica as replica
-
+    replica: Any = import_module("ray.serve._private.replica")
     add_port = replica.add_port_to_grpc_server
 
     def add_loopback_port(server: Any, address: str) -> Any:

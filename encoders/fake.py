@@ -50,7 +50,7 @@ class FakePreparer:
     limits: ImageLimits
     refuse: str | None
 
-    def __call__(self, item: EncoderInput, role: Role) -> Prepared:  # noqa: ARG002 - one vector serves both roles
+    def __call__(self, item: EncoderInput, role: Role) -> Prepared:
         modality = item.modality
         vector, cost = np.zeros(self.dim, dtype=np.float32), 0
         if item.text is not None:
