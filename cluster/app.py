@@ -127,8 +127,6 @@ def cache_options(settings: Settings) -> CacheOptions | None:
     cache = settings.cache
     if cache.backend == "none":
         return None
-    if cache.backend == "redis" and cache.url is None:
-        raise ValueError("the redis cache needs a URL: set CROSSRAY_CACHE__URL")
     return CacheOptions(
         backend=cache.backend,
         path=settings.cache_dir / "embeddings.sqlite3",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from cluster.errors import ClusterError
@@ -96,6 +96,12 @@ class CacheSettings(Section):
     )
     url: SecretStr | None = Field(None, description="Of Redis: redis://:password@host:6379/0.")
     max_bytes: int = Field(256 << 20, ge=1 << 20, description="Bound of the SQLite file; Redis bounds itself.")
+
+    @model_validator(mode="after")
+    def _redis_has_a_url(self) -> CacheSettings:
+        if self.backend == "redis" and self.url is None:
+            raise ValueError("redis needs a URL: set CROSSRAY_CACHE__URL")
+        return self
 
 
 class EnhanceSettings(Section):

@@ -27,7 +27,7 @@ class GuardLimits:
     """How long the store may take, and how much it may fail."""
 
     get_timeout_s: float = 0.05
-    put_timeout_s: float = 1.0
+    put_timeout_s: float = 5.0
     """Longer, because nobody waits for a write."""
     failures: int = 3
     """Failures in a row after which the store is left alone."""
