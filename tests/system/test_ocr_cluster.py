@@ -1,0 +1,65 @@
+"""Text is read off images in a running cluster: after they are stored, and also after what reads them was killed."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from loadtests.made_up_pages import PAGES, character_error_rate, draw, font_path, text_of
+from tests.system.clusters import Cluster, started, wait_until
+
+READ_S = 240
+"""A page takes a CPU second, on cores that the tests share."""
+
+
+@pytest.fixture
+def reading_cluster(tmp_path: Path) -> Iterator[Cluster]:
+    with started(Cluster(tmp_path, settings={"CROSSRAY_OCR__ENABLED": "true"})) as cluster:
+        yield cluster
+
+
+def page_png(name: str, font: Path) -> str:
+    out = io.BytesIO()
+    Image.fromarray(draw(PAGES[name], font)).save(out, "PNG")
+    return base64.b64encode(out.getvalue()).decode()
+
+
+def items(http: httpx.Client) -> dict[str, Any]:
+    return {item["id"]: item for item in http.get("/v1/items").json()["items"]}
+
+
+def count_read(http: httpx.Client) -> int:
+    return sum(item["ocr_text"] is not None for item in items(http).values())
+
+
+def test_pages_are_found_by_what_is_printed_on_them_even_after_a_kill(reading_cluster: Cluster) -> None:
+    font = font_path()
+    if font is None:
+        pytest.skip("no font with Chinese glyphs: run  pip install pylopdf-fonts-zh-cn==0.1.1")
+    with reading_cluster.http() as http:
+        for name in PAGES:
+            answer = http.post("/v1/items", json={"id": name, "image": page_png(name, font), "metadata": {"n": 1}})
+            assert answer.status_code == 201, answer.text
+        by_vector = http.post("/v1/search", json={"id": "en-1", "top_k": 10}).json()
+        assert len(by_vector["hits"]) == len(PAGES) - 1
+        wait_until(lambda: count_read(http) >= 1, READ_S, "the first page is read")
+        reader = reading_cluster.replica("Ocr")
+        assert reader is not None
+        reader.kill()
+        wait_until(lambda: count_read(http) == len(PAGES), READ_S, "all pages are read")
+        found = items(http)
+        for name, rows in PAGES.items():
+            assert character_error_rate(found[name]["ocr_text"], text_of(rows)) < 0.1
+            assert found[name]["metadata"] == {"n": 1}
+        for part, name in (("apricot TART", "en-1"), ("桂花酸梅汤", "zh-1")):
+            condition = {"field": "ocr_text", "op": "contains", "value": part}
+            answer = http.post("/v1/search", json={"text": "show me a cat", "rewrite": "template", "filter": condition})
+            assert [hit["id"] for hit in answer.json()["hits"]] == [name]
+            assert answer.json()["rewritten_query"] == "a cat"
