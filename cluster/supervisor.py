@@ -15,7 +15,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -25,8 +26,13 @@ from cluster.environment import ray_environment
 from cluster.errors import ClusterError
 from cluster.runfile import RunFile, read_runfile, remove_runfile, write_runfile
 from cluster.settings import Settings, load_settings
+from retrieval.durable import OwnerLock, make_folder
+from retrieval.errors import IndexLocked
 
 READY_TIMEOUT_S = 300
+FAULT_MARK = "crossray up: "
+"""Begins the line of the log that says why it did not start."""
+log = logging.getLogger(__name__)
 
 
 class StartError(ClusterError):
@@ -60,9 +66,28 @@ def url_of(settings: Settings) -> str:
     return f"http://{settings.http.host}:{settings.http.port}"
 
 
-def run(settings: Settings, *, log: str = "", announce: Callable[[str], None] = print) -> None:
+def run(settings: Settings, *, log_path: str = "", announce: Callable[[str], None] = print) -> None:
     """Start, announce each step, serve until SIGINT or SIGTERM, stop. Raises StartError."""
     require_free(settings)
+    with _owning(settings.data_dir):
+        _serve(settings, log_path, announce)
+
+
+@contextmanager
+def _owning(data_dir: Path) -> Iterator[None]:
+    """Holds the data folder, so that of two that start at once one is told. The kernel frees it with the process."""
+    make_folder(data_dir)
+    try:
+        lock = OwnerLock(data_dir / "run.lock", owned=data_dir)
+    except IndexLocked as error:
+        raise StartError(f"already running or starting: {error}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _serve(settings: Settings, log_path: str, announce: Callable[[str], None]) -> None:
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
@@ -71,7 +96,9 @@ def run(settings: Settings, *, log: str = "", announce: Callable[[str], None] = 
         me = psutil.Process()
         write_runfile(
             settings.data_dir,
-            RunFile(me.pid, me.create_time(), url_of(settings), settings.profile, str(settings.data_dir), log, state),
+            RunFile(
+                me.pid, me.create_time(), url_of(settings), settings.profile, str(settings.data_dir), log_path, state
+            ),
         )
 
     note("starting")
@@ -106,7 +133,7 @@ def _start_ray(settings: Settings, temporary: Path) -> None:
         log_to_driver=False,
         logging_level=logging.ERROR,
         configure_logging=True,
-        runtime_env={"worker_process_setup_hook": "cluster.loopback.bind_replicas_to_loopback"},
+        runtime_env={"worker_process_setup_hook": "cluster.loopback.mend_sockets"},
         _temp_dir=str(temporary),
     )
 
@@ -136,16 +163,23 @@ def _start_app(settings: Settings) -> None:
 
 
 def _deployment_fault() -> str:
-    """What a deployment that did not start said last."""
+    """What each deployment that did not start said last, in one line; the whole goes to the log."""
     from ray import serve
 
-    messages = [
-        d.message
-        for app in serve.status().applications.values()
-        for d in app.deployments.values()
-        if d.status.value != "HEALTHY" and d.message
-    ]
-    return "\n".join(messages)
+    faults = []
+    for app in serve.status().applications.values():
+        for name, deployment in app.deployments.items():
+            if deployment.status.value == "DEPLOY_FAILED" and deployment.message:
+                log.error("the %s did not start:\n%s", name, deployment.message)
+                faults.append(f"the {name} did not start: {last_words(deployment.message)}")
+    return "; ".join(faults)
+
+
+def last_words(trace: str) -> str:
+    """The exception at the end of a stack trace, without the frames before it, in one line."""
+    lines = trace.strip().splitlines()
+    frames = [number for number, line in enumerate(lines) if line.startswith("  ")]
+    return " ".join(lines[frames[-1] + 1 :] if frames and frames[-1] + 1 < len(lines) else lines[-1:])
 
 
 def _wait_ready(settings: Settings, stopping: threading.Event) -> None:
@@ -185,9 +219,9 @@ def main() -> None:
     parser.add_argument("--log", default="")
     arguments = parser.parse_args()
     try:
-        run(load_settings(arguments.profile), log=arguments.log)
+        run(load_settings(arguments.profile), log_path=arguments.log)
     except (ClusterError, ValueError) as error:
-        sys.exit(f"crossray up: {error}")
+        sys.exit(f"{FAULT_MARK}{' '.join(str(error).split())}")
 
 
 if __name__ == "__main__":

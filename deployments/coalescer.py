@@ -1,7 +1,7 @@
 """Many concurrent calls into few: what Serve costs is paid a handle call, so a call should carry a batch.
 
 An item is sent at once when fewer calls are under way than there are replicas. Otherwise the devices are busy anyway,
-and it waits until a call returns or a whole batch has gathered, never longer. This module does not know Ray.
+and it waits until a call returns or, where that is allowed, a whole batch has gathered. This module does not know Ray.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ class Coalescer(Generic[T, R]):
     """Gathers items of concurrent callers into calls of at most `max_items` items and `max_bytes` bytes.
 
     `call` answers one result an item, in order. What it raises reaches every item of that call.
-    `width` says how many calls may be under way before items start to gather: the number of replicas.
+    `width` says how many calls may be under way before items start to gather: the number of replicas. A whole batch
+    goes beyond it, to wait at the device, unless `is_bounded`: then everything waits here, and no queue there fills up.
     """
 
     def __init__(
@@ -30,12 +31,14 @@ class Coalescer(Generic[T, R]):
         size_bytes: Callable[[T], int] = lambda _: 0,
         max_bytes: int = 8 << 20,
         width: Callable[[], int] = lambda: 1,
+        is_bounded: bool = False,
     ) -> None:
         self._call = call
         self._max_items = max_items
         self._size_bytes = size_bytes
         self._max_bytes = max_bytes
         self._width = width
+        self._is_bounded = is_bounded
         self._pending: deque[tuple[T, asyncio.Future[R]]] = deque()
         self._in_flight = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -56,13 +59,16 @@ class Coalescer(Generic[T, R]):
         return list(await asyncio.gather(*futures))
 
     def _flush(self) -> None:
-        while self._pending and (self._in_flight < self._width() or len(self._pending) >= self._max_items):
+        while self._pending and (self._in_flight < self._width() or self._may_exceed_width()):
             batch = self._take()
             if batch:
                 self._in_flight += 1
                 task = asyncio.get_running_loop().create_task(self._send(batch))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
+
+    def _may_exceed_width(self) -> bool:
+        return not self._is_bounded and len(self._pending) >= self._max_items
 
     def _take(self) -> list[tuple[T, asyncio.Future[R]]]:
         """The next call's items. With several free replicas the pending items are shared out among them."""

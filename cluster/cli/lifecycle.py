@@ -147,7 +147,7 @@ def _detach(settings: Settings, profile: str | None) -> None:
     try:
         while process.poll() is None:
             run = read_runfile(settings.data_dir)
-            if run is not None and run.state == "ready":
+            if run is not None and run.pid == process.pid and run.state == "ready":
                 remark(f"ready at {run.url} (pid {run.pid}); stop it with  crossray down")
                 return
             time.sleep(0.1)
@@ -155,5 +155,13 @@ def _detach(settings: Settings, profile: str | None) -> None:
         process.terminate()
         process.wait(STOP_S)
         raise
-    tail = log.read_text(errors="replace").strip().splitlines()[-15:]
-    raise StartError("it did not start. The end of its log: " + " | ".join(tail))
+    raise StartError(f"it did not start: {_fault_in(log.read_text(errors='replace'))} (log: {log})")
+
+
+def _fault_in(log: str) -> str:
+    """The line that says why, else the last one."""
+    from cluster.supervisor import FAULT_MARK
+
+    lines = log.strip().splitlines() or ["it said nothing"]
+    marked = [line.removeprefix(FAULT_MARK) for line in lines if line.startswith(FAULT_MARK)]
+    return (marked or lines)[-1]

@@ -58,6 +58,19 @@ async def test_a_whole_batch_does_not_wait() -> None:
     assert await asyncio.gather(*tasks) == ["A", "B", "C"]
 
 
+async def test_a_bounded_one_never_exceeds_its_width() -> None:
+    callee = Callee()
+    coalesce = Coalescer(callee, max_items=2, width=lambda: 2, is_bounded=True)
+    many = asyncio.create_task(coalesce.many(list("abcdefg")))
+    await settle()
+    assert callee.calls == [["a", "b"], ["c", "d"]]
+    await callee.answer(1)
+    assert callee.calls[2:] == [["e", "f"]]
+    for call in (0, 2, 3):
+        await callee.answer(call)
+    assert await many == list("ABCDEFG")
+
+
 async def test_work_is_shared_out_among_replicas() -> None:
     callee = Callee()
     coalesce = Coalescer(callee, max_items=8, width=lambda: 2)

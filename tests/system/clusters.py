@@ -1,0 +1,138 @@
+"""A real cluster, started and stopped with the commands that a person types, in a home of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from cluster.supervisor import free_port
+
+START_S = 180
+"""Ray starts in seconds on an idle machine; tests share theirs with others."""
+
+
+def crossray(*arguments: str, env: dict[str, str], timeout_s: float = START_S) -> subprocess.CompletedProcess[str]:
+    """Runs a command to its end."""
+    command = [sys.executable, "-m", "cluster.cli", *arguments]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout_s, check=False)
+
+
+@dataclass
+class Cluster:
+    """A data folder, a port, and the commands over them. The fake encoder, unless `settings` says otherwise."""
+
+    root: Path
+    settings: dict[str, str] = field(default_factory=dict)
+    port: int = field(default_factory=lambda: free_port("127.0.0.1"))
+
+    @property
+    def data_dir(self) -> Path:
+        return self.root / "data"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def env(self) -> dict[str, str]:
+        home = self.root / "home"
+        home.mkdir(parents=True, exist_ok=True)
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CROSSRAY_", "RAY_"))}
+        return inherited | {
+            "HOME": str(home),
+            "CROSSRAY_DATA_DIR": str(self.data_dir),
+            "CROSSRAY_HTTP__PORT": str(self.port),
+            "CROSSRAY_ENCODER__NAME": "fake",
+            **self.settings,
+        }
+
+    def up(self, **settings: str) -> subprocess.CompletedProcess[str]:
+        return crossray("up", "--detach", "--profile", "local", env=self.env | settings)
+
+    def down(self) -> subprocess.CompletedProcess[str]:
+        return crossray("down", "--json", env=self.env)
+
+    def status(self) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(crossray("status", "--json", env=self.env).stdout)
+        return answer
+
+    def http(self, timeout_s: float = 60) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=timeout_s, trust_env=False)
+
+    def run_file(self) -> Path:
+        return self.data_dir / "run.json"
+
+    def supervisor(self) -> psutil.Process:
+        return psutil.Process(json.loads(self.run_file().read_text())["pid"])
+
+    def processes(self) -> list[psutil.Process]:
+        """The supervisor and everything under it."""
+        supervisor = self.supervisor()
+        return [supervisor, *supervisor.children(recursive=True)]
+
+    def replica(self, name: str) -> psutil.Process | None:
+        """The process of a deployment's only replica, None while there is none."""
+        for process in self.processes():
+            try:
+                if process.cmdline()[:1] == [f"ray::ServeReplica:crossray:{name}"]:
+                    return process
+            except psutil.Error:
+                continue
+        return None
+
+    def media_files(self) -> list[str]:
+        return sorted(path.name for path in (self.data_dir / "media").rglob("*") if path.is_file())
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float, what: str) -> None:
+    """Polls; raises AssertionError naming `what` in the end."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
+        time.sleep(0.1)
+
+
+def is_ready(cluster: Cluster) -> bool:
+    try:
+        with cluster.http(5) as http:
+            return http.get("/health/ready").status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def end(processes: list[psutil.Process]) -> None:
+    """Kills what a failed test left: these very processes, which psutil tells by pid and start time."""
+    for process in processes:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(processes, timeout=10)
+
+
+@contextmanager
+def started(cluster: Cluster) -> Iterator[Cluster]:
+    """A running cluster, stopped at the end; what survives that is a failure."""
+    up = cluster.up()
+    assert up.returncode == 0, up.stderr
+    processes = cluster.processes()
+    try:
+        yield cluster
+        processes = cluster.processes()
+    finally:
+        down = cluster.down()
+        _, left = psutil.wait_procs(processes, timeout=15)
+        end(left)
+    assert down.returncode == 0, down.stderr
+    assert left == [], "processes outlived crossray down"
