@@ -167,7 +167,7 @@ async def second_indexing(bench: Bench, encoder: Encoder, photos: Sequence[bytes
     return answer
 
 
-async def run(encoder_name: str, photos: int, redis_url: str | None) -> dict[str, Any]:
+async def run(encoder_name: str, photos: int, redis_url: str | None, models: Path | None) -> dict[str, Any]:
     fake = load_encoder("fake", dim=DIM)
     answer: dict[str, Any] = {"store": "redis" if redis_url else "sqlite", "dim": DIM}
     with tempfile.TemporaryDirectory() as name:
@@ -179,7 +179,7 @@ async def run(encoder_name: str, photos: int, redis_url: str | None) -> dict[str
         answer["miss_cost"] = await miss_cost(
             bench, lambda turn: [EncoderInput(text=f"{turn}: never asked before {i}") for i in range(MISSES)]
         )
-        options = {} if encoder_name == "fake" else {"cache_dir": Path(name) / "models"}
+        options = {} if encoder_name == "fake" else {"cache_dir": models or Path(name) / "models"}
         encoder = load_encoder(encoder_name, **options)
         bench = Bench(encoder, Path(name), redis_url)
         drawn = [photo(10_000 + i) for i in range(photos)]
@@ -193,9 +193,10 @@ def main() -> None:
     parser.add_argument("--encoder", default="fake", help="for the second indexing")
     parser.add_argument("--photos", type=int, default=500)
     parser.add_argument("--redis", help="a Redis on loopback, instead of a SQLite file; its keys are added to")
+    parser.add_argument("--models", type=Path, help="where the starter keeps its exported models")
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
-    answer = asyncio.run(run(arguments.encoder, arguments.photos, arguments.redis))
+    answer = asyncio.run(run(arguments.encoder, arguments.photos, arguments.redis, arguments.models))
     text = json.dumps(answer, indent=2)
     print(text)
     if arguments.output is not None:
