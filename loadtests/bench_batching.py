@@ -14,14 +14,13 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from encoders import EncoderInput, encode
 from encoders.fake import FakeEncoder
-from loadtests.inputs import text
+from loadtests.inputs import fresh_numbers, text
 from loadtests.load import LoadReport, closed_loop, json_request
 from loadtests.report import circumstances, write_report
 from loadtests.server_process import ServerProcess, free_port, running_cluster
@@ -46,7 +45,7 @@ class Texts:
     """Requests with texts that are never sent twice."""
 
     def __init__(self) -> None:
-        self._numbers = count()
+        self._numbers = fresh_numbers()
 
     def search(self, _: int) -> bytes:
         return json_request("/v1/search", {"text": text(next(self._numbers))})

@@ -18,7 +18,6 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ import numpy as np
 
 from encoders import Encoder, EncoderInput
 from loadtests.encoder_cost import cpu_ms_per_item, encoder_options, open_encoder
-from loadtests.inputs import DistinctPhotos, text
+from loadtests.inputs import DistinctPhotos, fresh_numbers, text
 from loadtests.load import LoadReport, closed_loop, image_request, json_request
 from loadtests.report import circumstances, table, write_report
 from loadtests.server_process import ServerProcess, free_port, running_cluster, running_yardstick
@@ -48,7 +47,7 @@ class Load:
 
     def __init__(self) -> None:
         self._photos = DistinctPhotos()
-        self._numbers = count()
+        self._numbers = fresh_numbers()
 
     def search(self, _: int) -> bytes:
         return json_request("/v1/search", {"text": text(next(self._numbers)), "top_k": 10})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import itertools
+import random
+from collections.abc import Iterator
 
 from PIL import Image
 
@@ -14,6 +16,11 @@ MIN_PHOTO_BYTES = 50_000
 MAX_PHOTO_BYTES = 100_000
 _SUBJECTS = ("a dog", "two horses", "an old bridge", "a red car", "people", "a cat", "the moon", "a cup of coffee")
 _PLACES = ("on the beach", "in the snow", "at night", "in a garden", "by the river", "on a table", "in the street")
+
+
+def fresh_numbers() -> Iterator[int]:
+    """Counts from a random place on, so that no cache has seen what an earlier run made of its numbers."""
+    return itertools.count(random.randrange(1 << 40))
 
 
 def text(number: int) -> str:
@@ -53,7 +60,7 @@ class DistinctPhotos:
 
     def __init__(self) -> None:
         self._photos = photos()
-        self._marks = itertools.count()
+        self._marks = fresh_numbers()
 
     def __call__(self) -> bytes:
         mark = next(self._marks)
