@@ -54,6 +54,34 @@ def test_captions_on_the_wrong_photos_are_not_found(photos: list[CaptionedImage]
     assert evaluate(FakeEncoder(), moved).to_json()["en"]["text_to_image"]["r1"] == 0.0
 
 
+def test_rewriting_is_reported_beside_the_captions_as_they_are(photos: list[CaptionedImage]) -> None:
+    asked = [
+        CaptionedImage(
+            image.name, image.path, {"en": (f"show me a picture of {name}",), "zh": (f"请帮我找{zh}色的照片",)}
+        )
+        for image, (name, zh) in zip(photos, COLOURS.items(), strict=True)
+    ]
+    seen: dict[str, int] = {}
+    evaluation = evaluate(
+        FakeEncoder(),
+        asked,
+        rewrites=("off", "template"),
+        advance=lambda name, count: seen.update({name: seen.get(name, 0) + count}),
+    )
+    answer = evaluation.to_json()
+    for language in ("en", "zh"):
+        assert answer[language]["text_to_image"]["queries"] == 4
+        assert answer[language]["text_to_image_template"]["queries"] == 4
+        assert answer[language]["text_to_image_template"]["r1"] == 1.0
+        assert answer["metrics"][f"{language}.text_to_image_template.r1"] == 1.0
+    tasks = {(task.scope, task.name): task for task in evaluation.tasks}
+    for language in ("en", "zh"):
+        plain, rewritten = (tasks[language, name].ranks.margin for name in ("text_to_image", "text_to_image_template"))
+        assert (rewritten > plain).all()
+    assert seen == {"photos": 4, "captions en": 4, "captions zh": 4, "template en": 4, "template zh": 4}
+    assert "text_to_image_template" not in evaluate(FakeEncoder(), asked).to_json()["en"]
+
+
 def test_progress_counts_every_input_once(photos: list[CaptionedImage]) -> None:
     seen: dict[str, int] = {}
     evaluate(FakeEncoder(), photos, advance=lambda name, count: seen.update({name: seen.get(name, 0) + count}))
