@@ -13,10 +13,13 @@ from cluster.settings import ScaleSettings, Settings
 from deployments.api import HttpLimits
 from deployments.batch_queue import BatchLimits
 from deployments.cached import CacheOptions
+from deployments.cascade import Budget
 from deployments.encoder import EncoderDeployment, EncoderOptions
 from deployments.ingress import IngressDeployment, IngressOptions
 from deployments.ocr import OcrDeployment, OcrLimits, OcrOptions
+from deployments.rerank import RerankDeployment, RerankerOptions
 from deployments.retriever import RetrieverDeployment, RetrieverOptions
+from deployments.services import RerankDefaults
 from encoders.enhance import Enhancement
 from encoders.images import ImageLimits
 from retrieval import EmbeddedOptions, MilvusOptions
@@ -25,14 +28,17 @@ SINGLE_OWNER = {"memory", "embedded"}
 
 
 def build_app(settings: Settings) -> Application:
-    """Ingress → {Encoder, Retriever, Ocr where it is on}, under these settings."""
+    """Ingress → {Encoder, Retriever, and where they are on Ocr and Reranker}, under these settings."""
     encoder = deployment(EncoderDeployment, "Encoder", settings.encoder.scale).bind(encoder_options(settings))
     retriever = deployment(RetrieverDeployment, "Retriever", settings.index.scale).bind(
         retriever_options(settings), encoder
     )
-    ocr = [ocr_deployment(settings).bind(ocr_options(settings), retriever)] if settings.ocr.enabled else []
+    ocr = ocr_deployment(settings).bind(ocr_options(settings), retriever) if settings.ocr.enabled else None
+    reranker = None
+    if settings.rerank.enabled:
+        reranker = deployment(RerankDeployment, "Reranker", settings.rerank.scale).bind(reranker_options(settings))
     ingress: Application = deployment(serve.ingress()(IngressDeployment), "Ingress", settings.http.scale).bind(
-        ingress_options(settings), encoder, retriever, *ocr
+        ingress_options(settings), encoder, retriever, ocr, reranker
     )
     return ingress
 
@@ -56,6 +62,7 @@ def scale_options(scale: ScaleSettings) -> dict[str, Any]:
         min_replicas=scale.min_replicas,
         max_replicas=scale.max_replicas,
         target_ongoing_requests=scale.target_ongoing_requests,
+        downscale_to_zero_delay_s=scale.sleep_after_s if scale.min_replicas == 0 else None,
     )
     return options | {"autoscaling_config": autoscaling}
 
@@ -73,6 +80,19 @@ def encoder_options(settings: Settings) -> EncoderOptions:
         ),
         prepare_workers=encoder.prepare_workers,
         prepare_in_processes=encoder.prepare_in_processes,
+    )
+
+
+def reranker_options(settings: Settings) -> RerankerOptions:
+    rerank = settings.rerank
+    return RerankerOptions(
+        name=rerank.name,
+        options={"limits": image_limits(settings)} | settings.options_of_reranker(rerank.name),
+        limits=BatchLimits(
+            max_batch_size=rerank.max_batch_size, max_batch_cost=rerank.max_batch_cost, max_queued=rerank.max_queued
+        ),
+        prepare_workers=rerank.prepare_workers,
+        prepare_in_processes=rerank.prepare_in_processes,
     )
 
 
@@ -96,6 +116,7 @@ def retriever_options(settings: Settings) -> RetrieverOptions:
 def ingress_options(settings: Settings) -> IngressOptions:
     if settings.ray.ingress == "direct" and settings.http.scale.max_replicas > 1:
         raise ValueError("a direct ingress is one replica: set ray.ingress to proxy for more")
+    rerank = settings.rerank
     return IngressOptions(
         media_path=settings.data_dir / "media",
         images=image_limits(settings),
@@ -104,6 +125,8 @@ def ingress_options(settings: Settings) -> IngressOptions:
         bulk_calls=settings.encoder.bulk_calls,
         cache=cache_options(settings),
         rewrite=settings.queries.rewrite,
+        rerank=RerankDefaults(rerank.searches, Budget(rerank.depth, rerank.deadline_ms, rerank.margin)),
+        reranker_names=frozenset((rerank.name, str(rerank.options.get("model", rerank.name)))),
     )
 
 

@@ -21,6 +21,8 @@ PROFILES = Path(__file__).parent / "profiles"
 
 EXPORTING_ENCODERS = {"starter"}
 """Encoders that keep an exported model in the cache folder."""
+PULLED_MODELS = {"qwen3-vl", "qwen3-vl-reranker", "dual-tower"}
+"""Encoders and rerankers that load a checkpoint."""
 
 
 class SettingsError(ClusterError):
@@ -42,6 +44,7 @@ class ScaleSettings(Section):
     max_ongoing_requests: int = Field(256, ge=1, description="Calls a replica takes before callers wait.")
     num_cpus: float = Field(0.2, ge=0, description="Cores a replica reserves; a fraction, so that two cores suffice.")
     num_gpus: float = Field(0, ge=0, description="GPUs a replica reserves.")
+    sleep_after_s: float = Field(300, ge=0, description="With min_replicas 0: the last one goes after so long idle.")
 
 
 class HttpSettings(Section):
@@ -59,6 +62,34 @@ class ImageSettings(Section):
 
     max_bytes: int = Field(20 << 20, ge=1024, description="Largest image file.")
     max_pixels: int = Field(64_000_000, ge=1024, description="Most pixels, checked before decoding.")
+
+
+class RerankSettings(Section):
+    """A second model that reads query and document together: `/v1/rerank`, and the first hits of a search."""
+
+    enabled: bool = Field(False, description="Run a reranker.")
+    name: str = Field("qwen3-vl-reranker", description="A reranker of `crossray model list`.")
+    options: dict[str, Any] = Field(default={}, description="Passed to the reranker, such as `model`.")
+    searches: bool = Field(False, description="Rerank searches that do not say.")
+    depth: int = Field(20, ge=1, le=100, description="Hits of a search that are reranked.")
+    deadline_ms: int = Field(500, ge=1, le=60_000, description="After this the dense order stands.")
+    margin: float | None = Field(
+        0.1,
+        ge=0,
+        le=2,
+        description="Rerank only when the cosines of the first and the last hit asked for are this close; null: "
+        "always. How far apart cosines lie depends on the encoder.",
+    )
+    max_batch_size: int = Field(8, ge=1, description="Most pairs in a batch.")
+    max_batch_cost: int = Field(65536, ge=1, description="Most cost in a batch: visual and text tokens.")
+    max_queued: int = Field(1024, ge=1, description="Pairs that may wait before callers get 429.")
+    prepare_workers: int = Field(1, ge=1, description="Threads or processes that decode, resize and tokenise.")
+    prepare_in_processes: bool = Field(False, description="Prepare in processes, so that a GPU never waits.")
+    scale: ScaleSettings = Field(
+        ScaleSettings(num_cpus=0.2, max_ongoing_requests=32),
+        description="With min_replicas 0 it sleeps when nobody asks; the first request wakes it, and a search that "
+        "cannot wait gets the dense order.",
+    )
 
 
 class EncoderSettings(Section):
@@ -171,6 +202,7 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     images: ImageSettings = ImageSettings()
     encoder: EncoderSettings = EncoderSettings()
+    rerank: RerankSettings = RerankSettings()
     index: IndexSettings = IndexSettings()
     cache: CacheSettings = CacheSettings()
     ocr: OcrSettings = OcrSettings()
@@ -180,7 +212,18 @@ class Settings(BaseSettings):
     def options_of(self, encoder: str) -> dict[str, Any]:
         """What to load an encoder with: the options of the profile that names it, and the cache where it has one."""
         own: dict[str, Any] = {"cache_dir": self.cache_dir} if encoder in EXPORTING_ENCODERS else {}
+        own |= {"models_dir": self.models_dir} if encoder in PULLED_MODELS else {}
         return own | (self.encoder.options if encoder == self.encoder.name else {})
+
+    def options_of_reranker(self, reranker: str) -> dict[str, Any]:
+        """What to load a reranker with: as `options_of`."""
+        own: dict[str, Any] = {"models_dir": self.models_dir} if reranker in PULLED_MODELS else {}
+        return own | (self.rerank.options if reranker == self.rerank.name else {})
+
+    @property
+    def models_dir(self) -> Path:
+        """Where `crossray model pull` puts checkpoints and serving finds them."""
+        return self.cache_dir / "models"
 
     @classmethod
     def settings_customise_sources(

@@ -11,13 +11,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from deployments import schemas
+from deployments import rerank_schemas, schemas
 from deployments.bodies import explain_faults
 from deployments.errors import ERRORS, BadRequest, MethodNotAllowed, NotFound, code_of
 from deployments.gate import Gate
 from deployments.openapi import document_bodies
 from deployments.render import error_response
-from deployments.routes import embeddings, items, search, status
+from deployments.routes import embeddings, items, rerank, search, status
 from deployments.services import Services
 from deployments.space import FINGERPRINT_HEADER
 from deployments.stages import Stages
@@ -44,7 +44,7 @@ def build_api(
 ) -> ASGIApp:
     """The whole HTTP API as one ASGI app. `on_done` and `on_error` feed the metrics."""
     app = FastAPI(title="Crossray", version="1", description=DESCRIPTION, redoc_url=None)
-    for module in (search, items, embeddings, status):
+    for module in (search, items, embeddings, rerank, status):
         app.include_router(module.router(services))
     document_bodies(
         app,
@@ -54,6 +54,7 @@ def build_api(
         schemas.LookupRequest,
         schemas.EmbeddingsRequest,
         schemas.MatchRequest,
+        rerank_schemas.RerankRequest,
     )
 
     async def answer_error(request: Request, error: Exception) -> Response:

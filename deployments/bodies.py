@@ -17,7 +17,7 @@ from deployments.errors import BadRequest, TooLarge
 
 M = TypeVar("M", bound=BaseModel)
 
-JSON_FIELDS = {"contract", "filter", "metadata", "mix", "vector"}
+JSON_FIELDS = {"contract", "filter", "metadata", "mix", "rerank", "vector"}
 NUMBER_FIELDS = {"top_k": int, "min_score": float, "created_at": float}
 LIST_FIELDS = {"tags"}
 MAX_FILES, MAX_FIELDS = 4, 64

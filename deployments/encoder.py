@@ -7,21 +7,16 @@ its batch. `EncoderWorker` is plain Python; only `EncoderDeployment` knows that 
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from deployments.batch_queue import BatchLimits, BatchQueue, Lane, Released
-from deployments.errors import EncoderFault
+from deployments.device import Device
 from deployments.prepare_pool import PreparePool
-from encoders import Encoder, EncoderInfo, EncoderInput, InputError, Prepared, Role, Vectors
-from encoders.errors import EncoderError, OutOfMemory
+from encoders import Encoder, EncoderInfo, EncoderInput, Prepared, Role, Vectors
+from encoders.errors import EncoderError
 from encoders.registry import load_encoder
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +73,9 @@ class EncoderWorker:
         """`through` wraps the running of a batch (Serve puts `@serve.batch` there); `on_batch` hears of each."""
         self._encoder = encoder
         self._pool = pool
-        self._device = ThreadPoolExecutor(max_workers=1, thread_name_prefix="device")
+        self._device: Device[Vectors] = Device(encoder.forward, name="encoder", on_batch=on_batch)
         self._replica = replica
-        self._on_batch = on_batch
-        self._queue: BatchQueue[Prepared, Encoded] = BatchQueue(through(self._forward), lambda p: p.cost, limits)
+        self._queue: BatchQueue[Prepared, Encoded] = BatchQueue(through(self._device.run), lambda p: p.cost, limits)
 
     @property
     def info(self) -> EncoderInfo:
@@ -110,32 +104,13 @@ class EncoderWorker:
 
     async def close(self) -> None:
         await self._queue.close()
-        self._device.shutdown(wait=True)
+        self._device.close()
         self._pool.close()
         self._encoder.close()
 
     def queued(self) -> dict[Lane, int]:
         """Items that wait, by lane."""
         return {"interactive": self._queue.queued("interactive"), "bulk": self._queue.queued("bulk")}
-
-    async def _forward(self, batch: Sequence[Prepared]) -> Sequence[Encoded]:
-        started = time.perf_counter()
-        encoded = await asyncio.get_running_loop().run_in_executor(self._device, self._encode_each, list(batch))
-        self._on_batch(len(batch), time.perf_counter() - started)
-        return encoded
-
-    def _encode_each(self, batch: list[Prepared]) -> list[Encoded]:
-        """One vector or error an item. What breaks a batch is found by running its items one by one."""
-        try:
-            return list(self._encoder.forward(batch))
-        except OutOfMemory as error:
-            alone = InputError("too large for the memory of the device", code="out_of_memory")
-            return [alone if row in error.rows else vector for row, vector in enumerate(error.vectors)]
-        except Exception as error:
-            if len(batch) > 1:
-                return [self._encode_each([item])[0] for item in batch]
-            log.exception("the encoder failed on an item")
-            return [EncoderFault(f"the encoder failed: {error!r}")]
 
     @staticmethod
     def _outcome(item: Released[Encoded], prepare_s: float) -> EncodeOutcome:

@@ -12,8 +12,8 @@ from deployments.api import HttpLimits, build_api
 from deployments.cached import CachedEncoder, CacheOptions, open_cached
 from deployments.metrics import Metrics
 from deployments.ocr import RemoteDoorbell
-from deployments.remote import RemoteEncoder, RemoteIndex
-from deployments.services import build_services
+from deployments.remote import RemoteEncoder, RemoteIndex, RemoteReranker
+from deployments.services import RerankDefaults, build_services
 from encoders import EncoderInfo
 from encoders.images import ImageLimits
 from encoders.queries import Rewrite
@@ -35,13 +35,19 @@ class IngressOptions:
     """None for no embedding cache."""
     rewrite: Rewrite
     """How queries are rewritten where a request does not say."""
+    rerank: RerankDefaults
+    """How searches are reranked where a request does not say."""
+    reranker_names: frozenset[str]
+    """What the reranker's model goes by, which may be asleep and cannot be asked."""
 
 
 class IngressDeployment:
     """Holds the handles; Serve asks it for the app once it is constructed."""
 
-    async def __init__(self, options: IngressOptions, encoder: Any, retriever: Any, ocr: Any = None) -> None:  # type: ignore[misc]
-        """`encoder`, `retriever` and, where images are read, `ocr` are Serve DeploymentHandles."""
+    async def __init__(  # type: ignore[misc]
+        self, options: IngressOptions, encoder: Any, retriever: Any, ocr: Any = None, reranker: Any = None
+    ) -> None:
+        """`encoder`, `retriever` and, where they are on, `ocr` and `reranker` are Serve DeploymentHandles."""
         info: EncoderInfo = await encoder.info.remote()
         self._metrics = metrics = Metrics(encoder=info.name)
         self._limits = options.http
@@ -65,6 +71,9 @@ class IngressDeployment:
             cached=self._cached,
             rewrite=options.rewrite,
             on_unread=RemoteDoorbell(ocr) if ocr is not None else lambda id: None,
+            reranker=None if reranker is None else RemoteReranker(reranker, options.reranker_names, metrics.retry),
+            rerank=options.rerank,
+            on_rerank=metrics.rerank,
         )
 
     def __serve_build_asgi_app__(self) -> ASGIApp:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deployments.encoder import EncodeOutcome, EncoderWorker, EncodeTask
+from deployments.rerank import RerankReply, RerankTask, RerankWorker
 from deployments.retriever import RetrieverWorker
 from retrieval import Hit, IndexHealth, Query, Record, VectorIndex
 
@@ -17,6 +18,17 @@ class LocalEncoder:
 
     async def encode(self, tasks: Sequence[EncodeTask]) -> list[EncodeOutcome]:
         return (await self._worker.encode(tasks)).outcomes
+
+
+class LocalReranker:
+    """A RerankPort over a worker in this process."""
+
+    def __init__(self, worker: RerankWorker, names: frozenset[str]) -> None:
+        self._worker = worker
+        self.names = names
+
+    async def rerank(self, task: RerankTask) -> RerankReply:
+        return await self._worker.rerank(task)
 
 
 class LocalIndex:

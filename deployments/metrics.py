@@ -43,6 +43,17 @@ class Metrics:
             "What the embedding cache did not do: get and put failed, skip was not tried, drop was not stored.",
             tag_keys=("operation",),
         )
+        self._reranks = Counter(
+            "crossray_reranks",
+            "Searches that were to be reranked: reranked, clear (no need), late, or failed.",
+            tag_keys=("did",),
+        )
+        self._rerank_batch_size = Histogram(
+            "crossray_reranker_batch_size", "Pairs in a batch that ran.", boundaries=_SIZES, tag_keys=("reranker",)
+        )
+        self._rerank_batch_seconds = Histogram(
+            "crossray_reranker_batch_seconds", "Time a batch ran.", boundaries=_SECONDS, tag_keys=("reranker",)
+        )
         self._retries = Counter("crossray_retries", "Calls repeated after a replica was lost.", tag_keys=("target",))
 
     def stages(self, operation: str, laps_s: Mapping[str, float]) -> None:
@@ -70,6 +81,15 @@ class Metrics:
 
     def cache_error(self, operation: str) -> None:
         self._cache_errors.inc(1, tags={"operation": operation})
+
+    def rerank(self, did: str) -> None:
+        """`did` is reranked, clear, late or failed."""
+        self._reranks.inc(1, tags={"did": did})
+
+    def rerank_batch(self, size: int, seconds: float) -> None:
+        """In the reranker's own process, whose metrics are made with its name."""
+        self._rerank_batch_size.observe(size, tags={"reranker": self._encoder})
+        self._rerank_batch_seconds.observe(seconds, tags={"reranker": self._encoder})
 
     def retry(self, target: str) -> None:
         self._retries.inc(1, tags={"target": target})

@@ -1,4 +1,4 @@
-"""What the services need of the rest of the graph, as two small protocols.
+"""What the services need of the rest of the graph, as small protocols.
 
 In a cluster they are handles with coalescing and retries (`deployments/remote.py`); without Ray they are the workers
 themselves (`deployments/local.py`).
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from deployments.encoder import EncodeOutcome, EncodeTask
+from deployments.rerank import RerankReply, RerankTask
 from retrieval import Hit, IndexHealth, Query, Record
 
 
@@ -18,6 +19,19 @@ class EncodePort(Protocol):
 
     async def encode(self, tasks: Sequence[EncodeTask]) -> list[EncodeOutcome]:
         """One outcome a task, in order. Raises Overloaded or Unavailable for all."""
+        ...
+
+
+class RerankPort(Protocol):
+    """Where pairs are scored."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names that its model goes by; known also while it sleeps."""
+        ...
+
+    async def rerank(self, task: RerankTask) -> RerankReply:
+        """Raises Overloaded or Unavailable."""
         ...
 
 

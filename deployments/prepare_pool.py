@@ -6,30 +6,35 @@ import asyncio
 import logging
 import multiprocessing
 import time
+from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from typing import Any, TypeAlias
 
 from deployments.errors import EncoderFault
-from encoders import EncoderError, EncoderInput, InputError, Prepared, Preparer, Role
+from encoders import EncoderError, InputError, Prepared
+
+AnyPreparer: TypeAlias = Callable[..., Prepared]
+"""An encoder's preparer, of an input and its role, or a reranker's, of a pair."""
 
 log = logging.getLogger(__name__)
 
-_preparer_here: Preparer | None = None
+_preparer_here: AnyPreparer | None = None
 
 
-def _install(preparer: Preparer) -> None:
+def _install(preparer: AnyPreparer) -> None:
     global _preparer_here
     _preparer_here = preparer
 
 
-def _prepare_here(item: EncoderInput, role: Role) -> tuple[Prepared | EncoderError, float]:
+def _prepare_here(*given: Any) -> tuple[Prepared | EncoderError, float]:
     assert _preparer_here is not None
-    return _timed(_preparer_here, item, role)
+    return _timed(_preparer_here, *given)
 
 
-def _timed(preparer: Preparer, item: EncoderInput, role: Role) -> tuple[Prepared | EncoderError, float]:
+def _timed(preparer: AnyPreparer, *given: Any) -> tuple[Prepared | EncoderError, float]:
     started = time.perf_counter()
     try:
-        prepared: Prepared | EncoderError = preparer(item, role)
+        prepared: Prepared | EncoderError = preparer(*given)
     except InputError as error:
         prepared = error
     except Exception as error:
@@ -39,9 +44,9 @@ def _timed(preparer: Preparer, item: EncoderInput, role: Role) -> tuple[Prepared
 
 
 class PreparePool:
-    """Runs an encoder's preparer off the event loop, in `workers` threads or processes."""
+    """Runs a preparer off the event loop, in `workers` threads or processes."""
 
-    def __init__(self, preparer: Preparer, workers: int, *, processes: bool = False) -> None:
+    def __init__(self, preparer: AnyPreparer, workers: int, *, processes: bool = False) -> None:
         self._preparer = preparer
         self._processes = processes
         # Processes come from a clean server: this process holds threads, which a fork would not survive.
@@ -51,12 +56,12 @@ class PreparePool:
             else ThreadPoolExecutor(workers, thread_name_prefix="prepare")
         )
 
-    async def prepare(self, item: EncoderInput, role: Role) -> tuple[Prepared | EncoderError, float]:
-        """The prepared input, or the error that is this input's alone; and the seconds it took."""
+    async def prepare(self, *given: Any) -> tuple[Prepared | EncoderError, float]:
+        """What the preparer makes of its arguments, or the error that is its own; and the seconds it took."""
         loop = asyncio.get_running_loop()
         if self._processes:
-            return await loop.run_in_executor(self._pool, _prepare_here, item, role)
-        return await loop.run_in_executor(self._pool, _timed, self._preparer, item, role)
+            return await loop.run_in_executor(self._pool, _prepare_here, *given)
+        return await loop.run_in_executor(self._pool, _timed, self._preparer, *given)
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)

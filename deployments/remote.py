@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from deployments.coalescer import Coalescer
 from deployments.encoder import EncodeOutcome, EncodeReply, EncodeTask
 from deployments.errors import Overloaded, Unavailable
+from deployments.rerank import RerankReply, RerankTask
 from deployments.retriever import Answer
 from retrieval import Hit, IndexHealth, Query, Record
 
@@ -83,7 +84,7 @@ class RemoteEncoder:
         options: dict[str, Any] = {"max_items": max_items, "size_bytes": _input_bytes}
         self._lanes: dict[str, Coalescer[EncodeTask, EncodeOutcome]] = {
             "interactive": Coalescer(self._call, width=self._width, **options),
-            "bulk": Coalescer(self._call, width=lambda: bulk_width * self._width(), **options),
+            "bulk": Coalescer(self._call, width=lambda: bulk_width * self._width(), is_bounded=True, **options),
         }
 
     async def encode(self, tasks: Sequence[EncodeTask]) -> list[EncodeOutcome]:
@@ -106,6 +107,22 @@ class RemoteEncoder:
 def _input_bytes(task: EncodeTask) -> int:
     """At most what the input takes in a message: a character is up to four bytes."""
     return len(task.input.image or b"") + 4 * len(task.input.text or "")
+
+
+class RemoteReranker:
+    """A RerankPort over the Reranker deployment's handle. Where none runs, a call waits until one was started."""
+
+    def __init__(
+        self, handle: Any, names: frozenset[str], on_retry: Callable[[str], None] = lambda target: None
+    ) -> None:
+        """`handle` is a Serve DeploymentHandle; `names` what its model goes by."""
+        self._handle = handle
+        self._on_retry = on_retry
+        self.names = names
+
+    async def rerank(self, task: RerankTask) -> RerankReply:
+        reply: RerankReply = await call_again(lambda: self._handle.rerank.remote(task), "reranker", self._on_retry)
+        return reply
 
 
 class RemoteIndex:

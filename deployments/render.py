@@ -51,8 +51,9 @@ def payload_content(id: str, payload: Payload) -> dict[str, Any]:
     }
 
 
-def hit_content(hit: Hit) -> dict[str, Any]:
-    return payload_content(hit.id, hit.payload) | {"score": round(hit.score, 6)}
+def hit_content(hit: Hit, rerank_score: float | None) -> dict[str, Any]:
+    scores = {"score": round(hit.score, 6), "rerank_score": rerank_score}
+    return payload_content(hit.id, hit.payload) | scores
 
 
 def record_content(record: Record, *, vector: bool) -> dict[str, Any]:

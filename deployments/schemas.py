@@ -29,6 +29,7 @@ from retrieval.validation import MAX_KEYS, MAX_SOURCE_CHARS, MAX_TAG_CHARS, MAX_
 Target = Literal["image", "text", "any"]
 MAX_TOP_K = 1000
 MAX_MIX = 16
+MAX_RERANK_DEPTH = 100
 MAX_EMBEDDINGS = 512
 MAX_BATCH_ITEMS = 256
 
@@ -125,6 +126,23 @@ class SpaceClaim(Body):
     )
 
 
+def as_rerank_options(value: Any) -> Any:
+    """`true` is the settings' budget, `false` a depth of none."""
+    return ({} if value else {"depth": 0}) if isinstance(value, bool) else value
+
+
+class RerankOptions(Body):
+    """What reranking a search may cost; what is not given is as in the settings."""
+
+    depth: Annotated[int, Field(strict=True, ge=0, le=MAX_RERANK_DEPTH)] | None = Field(
+        None, description="Hits to rerank; 0 for none."
+    )
+    deadline_ms: Annotated[int, Field(strict=True, ge=1, le=60_000)] | None = None
+    margin: Annotated[Number, Field(ge=0, le=2)] | None = Field(
+        None, description="Rerank only when the cosines of the first and the last hit are this close; null for always."
+    )
+
+
 class SearchRequest(SpaceClaim):
     """`POST /v1/search`: by text, by image, by both fused, by a stored id, or by a weighted mix of these."""
 
@@ -140,6 +158,9 @@ class SearchRequest(SpaceClaim):
         None,
         description="How a text is put to the encoder; `queries.rewrite` when not given. A mix is never rewritten.",
     )
+    rerank: Annotated[
+        RerankOptions | None, BeforeValidator(as_rerank_options, json_schema_input_type=bool | RerankOptions | None)
+    ] = Field(None, description="A second look at the first hits: true, false, or its budget.")
 
     @model_validator(mode="after")
     def _one_query(self) -> SearchRequest:
@@ -243,10 +264,11 @@ class ErrorAnswer(BaseModel):
 
 
 class HitAnswer(BaseModel):
-    """One hit; `score` is the cosine."""
+    """One hit; `score` is the cosine, `rerank_score` the reranker's relevance in 0…1 where it looked at the hit."""
 
     id: str
     score: float
+    rerank_score: float | None = None
     kind: Literal["text", "image", "image_text"]
     text: str | None = None
     source: str = ""
@@ -261,14 +283,28 @@ class HitAnswer(BaseModel):
     thumbnail_url: str | None = None
 
 
+class StageAnswer(BaseModel):
+    """What one stage of a search did, to how many hits, and why it did not do more."""
+
+    name: Literal["dense", "rerank"]
+    did: Literal["searched", "reranked", "skipped"]
+    ms: float
+    depth: int
+    reason: str = ""
+
+
 class SearchAnswer(BaseModel):
-    """`timings_ms` repeats the `Server-Timing` header: its stages sum to `total`."""
+    """`stages` holds `rerank` only where it was asked for.
+
+    `timings_ms` repeats the `Server-Timing` header: its stages sum to `total`.
+    """
 
     hits: list[HitAnswer]
     target: Target
     rewritten_query: str | None = Field(None, description="The text that was encoded, null where it is the one sent.")
     model: str
     fingerprint: str
+    stages: list[StageAnswer]
     timings_ms: dict[str, float]
 
 

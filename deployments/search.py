@@ -1,18 +1,21 @@
-"""Search, the whole algorithm on one screen: encode the parts, mix them into one vector, ask the index, trim.
+"""Search, the whole algorithm on one screen: encode the parts, mix them into one vector, ask the index, rerank, trim.
 
 Plain Python over two ports; it knows neither Ray nor HTTP.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from deployments.cascade import Budget, Cascade, StageReport
 from deployments.encoder import EncodeTask
 from deployments.errors import BadRequest, NotFound
 from deployments.ports import EncodePort, IndexPort
+from deployments.reranking import NO_RERANKER
 from deployments.schemas import Part, SearchRequest
 from deployments.space import require_space
 from deployments.stages import Stages
@@ -27,32 +30,60 @@ class Found:
 
     hits: list[Hit]
     rewritten_query: str | None = None
+    rerank_scores: dict[str, float] = field(default_factory=dict)
+    """By id, of the hits that the reranker looked at."""
+    reports: tuple[StageReport, ...] = ()
+    """What each stage did."""
 
 
 class SearchService:
     """Finds items by text, image, stored id, or a weighted mix of these."""
 
-    def __init__(self, encoder: EncodePort, index: IndexPort, info: EncoderInfo, *, rewrite: Rewrite = "off") -> None:
-        """`rewrite` is for requests that do not say."""
+    def __init__(
+        self,
+        encoder: EncodePort,
+        index: IndexPort,
+        info: EncoderInfo,
+        *,
+        rewrite: Rewrite = "off",
+        cascade: Cascade | None = None,
+    ) -> None:
+        """`rewrite` is for requests that do not say; without a `cascade` nothing is reranked."""
         self._encoder = encoder
         self._index = index
         self._info = info
+        self._cascade = cascade
         self._rewrite = rewrite
 
     async def search(self, request: SearchRequest, stages: Stages) -> Found:
         """Raises BadRequest, NotFound, Conflict, ContractMismatch, and what the ports raise."""
         require_space(self._info, request)
+        budget = self._budget(request)
         condition = None if request.filter is None else parse_filter(request.filter)
         rewritten = self._rewritten(request)
         parts = request.parts() if rewritten is None else [Part(text=rewritten)]
         vector = mix(await self._vectors(parts, stages), [part.weight for part in parts])
         own = {part.id for part in parts if part.id is not None}
-        query = Query(vector, request.top_k + len(own), request.target, condition)
-        hits = [hit for hit in await self._index.search(query) if hit.id not in own][: request.top_k]
+        wanted = request.top_k if budget is None else max(request.top_k, budget.depth)
+        query = Query(vector, wanted + len(own), request.target, condition)
+        started = time.perf_counter()
+        hits = [hit for hit in await self._index.search(query) if hit.id not in own][:wanted]
         if request.min_score is not None:
             hits = [hit for hit in hits if hit.score >= request.min_score]
         stages.lap("search")
-        return Found(hits, rewritten)
+        dense = StageReport("dense", "searched", round((time.perf_counter() - started) * 1000, 3), len(hits))
+        if self._cascade is None or budget is None:
+            return Found(hits, rewritten, reports=(dense,))
+        reranked = await self._cascade.rerank(budget, request.parts(), hits, request.top_k)
+        stages.lap("rerank")
+        return Found(reranked.hits[: request.top_k], rewritten, reranked.scores, (dense, reranked.report))
+
+    def _budget(self, request: SearchRequest) -> Budget | None:
+        if self._cascade is not None:
+            return self._cascade.plan(request)
+        if request.rerank is not None and request.rerank.depth != 0:
+            raise BadRequest(NO_RERANKER, "rerank", "no_reranker")
+        return None
 
     def _rewritten(self, request: SearchRequest) -> str | None:
         """The text to encode in place of the one sent; None where it is that one, or where an image goes with it."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from deployments.cascade import Budget, Cascade
 from deployments.embeddings import EmbeddingService
 from deployments.health import HealthService
 from deployments.items import ItemService
-from deployments.ports import EncodePort, IndexPort
+from deployments.ports import EncodePort, IndexPort, RerankPort
+from deployments.reranking import RerankService
 from deployments.search import SearchService
 from encoders import EncoderInfo
 from encoders.images import ImageLimits
@@ -17,10 +19,19 @@ from retrieval import MediaStore
 
 
 @dataclass(frozen=True, slots=True)
+class RerankDefaults:
+    """Whether searches that do not say are reranked, and what it may cost."""
+
+    searches: bool = False
+    budget: Budget = field(default_factory=Budget)
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     search: SearchService
     items: ItemService
     embeddings: EmbeddingService
+    rerank: RerankService
     health: HealthService
     info: EncoderInfo
 
@@ -35,16 +46,24 @@ def build_services(
     cached: EncodePort | None = None,
     rewrite: Rewrite = "off",
     on_unread: Callable[[str], None] = lambda id: None,
+    reranker: RerankPort | None = None,
+    rerank: RerankDefaults = RerankDefaults(),
+    on_rerank: Callable[[str], None] = lambda did: None,
 ) -> Services:
     """The services over these ports. `cached` serves all but readiness, which must reach the encoder itself.
 
     `rewrite` is for searches that do not say; `on_unread` hears of items whose image is still to be read.
+    `rerank` is how searches are reranked that do not say; `on_rerank` hears what became of each.
     """
     serving = cached or encoder
+    cascade = None
+    if reranker is not None:
+        cascade = Cascade(reranker, index, media, rerank.budget, by_default=rerank.searches, on_done=on_rerank)
     return Services(
-        search=SearchService(serving, index, info, rewrite=rewrite),
+        search=SearchService(serving, index, info, rewrite=rewrite, cascade=cascade),
         items=ItemService(serving, index, media, info, images, on_unread=on_unread),
         embeddings=EmbeddingService(serving, info),
+        rerank=RerankService(reranker, index, media),
         health=HealthService(encoder, index, info),
         info=info,
     )

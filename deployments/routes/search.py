@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -36,9 +37,10 @@ def router(services: Services) -> APIRouter:
         stages.lap("read")
         found = await services.search.search(body, stages)
         content: dict[str, Any] = {
-            "hits": [hit_content(hit) for hit in found.hits],
+            "hits": [hit_content(hit, found.rerank_scores.get(hit.id)) for hit in found.hits],
             "target": body.target,
             "rewritten_query": found.rewritten_query,
+            "stages": [asdict(report) for report in found.reports],
             **model,
         }
         stages.lap("render")

@@ -17,8 +17,9 @@ from deployments.api import HttpLimits, build_api
 from deployments.batch_queue import BatchLimits
 from deployments.encoder import EncoderWorker
 from deployments.local import LocalEncoder, LocalIndex
+from deployments.ports import RerankPort
 from deployments.prepare_pool import PreparePool
-from deployments.services import build_services
+from deployments.services import RerankDefaults, build_services
 from deployments.stages import Stages
 from encoders import Prepared, Vectors
 from encoders.fake import FakeEncoder
@@ -52,6 +53,7 @@ class Api:
     folder: Path
     done: list[tuple[str, Stages]] = field(default_factory=list)
     errors: list[tuple[str, str]] = field(default_factory=list)
+    reranks: list[str] = field(default_factory=list)
 
     def files(self) -> list[str]:
         """Every file of the media store."""
@@ -83,13 +85,25 @@ async def running(
     batches: BatchLimits | None = None,
     limits: HttpLimits | None = None,
     images: ImageLimits | None = None,
+    reranker: RerankPort | None = None,
+    rerank: RerankDefaults | None = None,
 ) -> AsyncIterator[Api]:
     images = images or ImageLimits()
     encoder = encoder or CountingEncoder(limits=images)
     index = index or MemoryIndex(encoder.info.dim)
     worker = EncoderWorker(encoder, batches or BatchLimits(), pool=PreparePool(encoder.preparer, 1))
     media = MediaStore(folder)
-    services = build_services(LocalEncoder(worker), LocalIndex(index), media, encoder.info, images)
+    reranks: list[str] = []
+    services = build_services(
+        LocalEncoder(worker),
+        LocalIndex(index),
+        media,
+        encoder.info,
+        images,
+        reranker=reranker,
+        rerank=rerank or RerankDefaults(),
+        on_rerank=reranks.append,
+    )
     done: list[tuple[str, Stages]] = []
     errors: list[tuple[str, str]] = []
     app = build_api(
@@ -100,7 +114,7 @@ async def running(
     )
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://crossray") as http:
-        yield Api(http, encoder, index, media, folder, done, errors)
+        yield Api(http, encoder, index, media, folder, done, errors, reranks)
     await worker.close()
 
 

@@ -127,7 +127,7 @@ async def test_the_documentation_resolves(api: Api) -> None:
         ("POST", "/v1/search"), ("POST", "/v1/items"), ("GET", "/v1/items"), ("POST", "/v1/items/lookup"),
         ("GET", "/v1/items/{id}"), ("DELETE", "/v1/items/{id}"), ("GET", "/v1/items/{id}/image"),
         ("GET", "/v1/items/{id}/thumbnail"), ("POST", "/v1/embeddings"), ("POST", "/v1/match"), ("GET", "/v1/models"),
-        ("GET", "/health/live"), ("GET", "/health/ready"),
+        ("GET", "/health/live"), ("GET", "/health/ready"), ("POST", "/v1/rerank"),
     }  # fmt: skip
     found = references(spec)
     assert found

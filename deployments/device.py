@@ -1,0 +1,59 @@
+"""The device's one thread, and who is to blame for a batch that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, TypeVar, cast
+
+from deployments.errors import EncoderFault
+from encoders import EncoderError, InputError, Prepared
+from encoders.errors import OutOfMemory
+
+R = TypeVar("R")
+log = logging.getLogger(__name__)
+
+
+class Device(Generic[R]):
+    """Runs a model's `forward` on a thread of its own, one batch at a time."""
+
+    def __init__(
+        self,
+        forward: Callable[[Sequence[Prepared]], Iterable[R]],
+        *,
+        name: str,
+        on_batch: Callable[[int, float], None] = lambda size, seconds: None,
+    ) -> None:
+        """`name` says in errors what failed; `on_batch` hears the size of each batch and the seconds it ran."""
+        self._forward = forward
+        self._name = name
+        self._on_batch = on_batch
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="device")
+
+    async def run(self, batch: Sequence[Prepared]) -> list[R | EncoderError]:
+        """One result or error an item, in order. An item that fails does not fail its neighbours."""
+        started = time.perf_counter()
+        results = await asyncio.get_running_loop().run_in_executor(self._thread, self._each, list(batch))
+        self._on_batch(len(batch), time.perf_counter() - started)
+        return results
+
+    def close(self) -> None:
+        """Waits for the batch that runs."""
+        self._thread.shutdown(wait=True)
+
+    def _each(self, batch: list[Prepared]) -> list[R | EncoderError]:
+        """What breaks a batch is found by running its items one by one."""
+        try:
+            return list(self._forward(batch))
+        except OutOfMemory as error:
+            alone = InputError("too large for the memory of the device", code="out_of_memory")
+            rows = cast("Iterable[R]", error.vectors)
+            return [alone if row in error.rows else result for row, result in enumerate(rows)]
+        except Exception as error:
+            if len(batch) > 1:
+                return [self._each([item])[0] for item in batch]
+            log.exception("the %s failed on an item", self._name)
+            return [EncoderFault(f"the {self._name} failed: {error!r}")]
