@@ -258,6 +258,8 @@ def load_settings(profile: str | None = None, **overrides: Any) -> Settings:
         ) from error
     except yaml.YAMLError as error:
         raise SettingsError(f"{path.name} is not YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise SettingsError(f"{path.name} is not a mapping of sections such as http and encoder")
     try:
         settings = Settings(**values | {"profile": path.stem})
         return settings.model_copy(update=overrides) if overrides else settings

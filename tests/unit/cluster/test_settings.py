@@ -1,0 +1,92 @@
+"""The settings tree: profiles, the environment over them, and faults that name the field."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from cluster.environment import ray_environment
+from cluster.settings import Settings, SettingsError, load_settings, profile_names
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("CROSSRAY_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_every_profile_loads(name: str) -> None:
+    assert load_settings(name).profile == name
+
+
+def test_the_default_is_one_machine_on_loopback() -> None:
+    settings = load_settings()
+    assert (settings.profile, settings.encoder.name, settings.index.backend) == ("local", "starter", "embedded")
+    assert settings.http.host == "127.0.0.1"
+
+
+def test_the_environment_wins_over_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROSSRAY_PROFILE", "fake")
+    monkeypatch.setenv("CROSSRAY_HTTP__PORT", "9123")
+    monkeypatch.setenv("CROSSRAY_ENCODER__OPTIONS", '{"work_s": 0.5}')
+    settings = load_settings()
+    assert (settings.profile, settings.http.port, settings.index.backend) == ("fake", 9123, "memory")
+    assert (settings.encoder.name, settings.encoder.options["work_s"]) == ("fake", 0.5)
+
+
+def test_a_profile_may_be_a_file_of_ones_own(tmp_path: Path) -> None:
+    own = tmp_path / "mine.yaml"
+    own.write_text("http:\n  port: 9001\n")
+    settings = load_settings(str(own))
+    assert (settings.profile, settings.http.port) == ("mine", 9001)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("CROSSRAY_HTTP__PORT", "eighty", "http.port"),
+        ("CROSSRAY_HTTP__PORT", "70000", "http.port"),
+        ("CROSSRAY_INDEX__BACKEND", "oracle", "index.backend"),
+        ("CROSSRAY_HTTP__COLOUR", "red", "http.colour"),
+    ],
+)
+def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=says):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [("http: [", "not YAML"), ("htpp:\n  port: 1\n", "htpp"), ("- a\n", "mapping")]
+)
+def test_a_bad_profile_is_told(tmp_path: Path, text: str, says: str) -> None:
+    own = tmp_path / "mine.yaml"
+    own.write_text(text)
+    with pytest.raises(SettingsError, match=says):
+        load_settings(str(own))
+
+
+def test_an_unknown_profile_names_those_there_are() -> None:
+    with pytest.raises(SettingsError, match="local"):
+        load_settings("nonesuch")
+
+
+def test_settings_are_frozen_and_keep_their_secrets() -> None:
+    settings = Settings.model_validate({"index": {"token": "root:secret"}})
+    with pytest.raises(ValidationError):
+        settings.http.port = 1  # type: ignore[misc]
+    assert "secret" not in repr(settings)
+    assert settings.index.token.get_secret_value() == "root:secret"
+
+
+def test_the_environment_of_ray_switches_telemetry_off_and_stays_on_loopback() -> None:
+    env = ray_environment(load_settings())
+    off = {"RAY_USAGE_STATS_ENABLED": "0", "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    assert off.items() <= env.items()
+    assert env["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] == "0"
+    assert env["RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT"] == "8000"

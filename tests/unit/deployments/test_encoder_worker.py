@@ -1,0 +1,72 @@
+"""One input's failure is its own: neither its batch nor its call fails with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from deployments.batch_queue import BatchLimits
+from deployments.encoder import EncoderWorker, EncodeTask
+from deployments.errors import EncoderFault
+from deployments.prepare_pool import PreparePool
+from encoders import EncoderInput, InputError, Prepared, Role, Vectors
+from encoders.errors import OutOfMemory
+from encoders.fake import FakeEncoder, FakePreparer
+
+
+class BrittlePreparer:
+    """Trips over a word, as a bug would."""
+
+    def __init__(self, inner: FakePreparer) -> None:
+        self._inner = inner
+
+    def __call__(self, item: EncoderInput, role: Role) -> Prepared:
+        if item.text == "trip":
+            raise ZeroDivisionError("a bug")
+        return self._inner(item, role)
+
+
+class BrittleEncoder(FakeEncoder):
+    """Fails a whole batch for one of its items: cost 2 is a bug, cost 3 does not fit."""
+
+    def forward(self, batch: Sequence[Prepared]) -> Vectors:
+        if any(item.cost == 2 for item in batch):
+            raise RuntimeError("device-side assert")
+        vectors = super().forward(batch)
+        if rows := tuple(row for row, item in enumerate(batch) if item.cost == 3):
+            raise OutOfMemory(rows, vectors)
+        return vectors
+
+
+async def outcomes(*texts: str) -> list[Vectors | Exception]:
+    encoder = BrittleEncoder()
+    pool = PreparePool(BrittlePreparer(encoder.preparer), 1)
+    worker = EncoderWorker(encoder, BatchLimits(), pool=pool)
+    reply = await worker.encode([EncodeTask(EncoderInput(text), "query", "bulk") for text in texts])
+    await worker.close()
+    return [o.error if o.error is not None else o.unwrap() for o in reply.outcomes]
+
+
+async def test_what_breaks_a_batch_fails_alone() -> None:
+    first, bad, last = await outcomes("one", "two words", "three")
+    assert isinstance(bad, EncoderFault)
+    for vector in (first, last):
+        assert isinstance(vector, np.ndarray)
+        assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+
+
+async def test_what_does_not_fit_the_device_fails_alone() -> None:
+    first, large, last = await outcomes("one", "far too large", "three")
+    assert isinstance(large, InputError)
+    assert large.code == "out_of_memory"
+    assert isinstance(first, np.ndarray)
+    assert isinstance(last, np.ndarray)
+
+
+async def test_what_cannot_be_prepared_fails_alone() -> None:
+    first, refused, tripped = await outcomes("one", " ", "trip")
+    assert isinstance(first, np.ndarray)
+    assert isinstance(refused, InputError)
+    assert isinstance(tripped, EncoderFault)
