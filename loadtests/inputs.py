@@ -34,7 +34,10 @@ def photos() -> list[bytes]:
 
     A photo too plain to fill 50 KB at quality 98 is left out.
     """
-    found = [_as_jpeg(Image.open(path).convert("RGB")) for path in bundled_photos().values()]
+    found = []
+    for path in bundled_photos().values():
+        with Image.open(path) as image:
+            found.append(_as_jpeg(image.convert("RGB")))
     return [photo for photo in found if photo is not None]
 
 

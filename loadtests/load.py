@@ -137,10 +137,12 @@ async def closed_loop(
     async def client() -> None:
         nonlocal sent
         connection = await Connection.open(url)
-        while sent < most and time.perf_counter() - started < seconds:
-            number, sent = sent, sent + 1
-            answers.append(await connection.send(make(number)))
-        await connection.close()
+        try:
+            while sent < most and time.perf_counter() - started < seconds:
+                number, sent = sent, sent + 1
+                answers.append(await connection.send(make(number)))
+        finally:
+            await connection.close()
 
     async with asyncio.TaskGroup() as group:
         for _ in range(clients):
