@@ -17,6 +17,7 @@ import numpy as np
 from deployments.content import content_id
 from deployments.encoder import EncodeTask
 from deployments.errors import NotFound
+from deployments.ocr import is_pending
 from deployments.ports import EncodePort, IndexPort
 from deployments.schemas import Item
 from deployments.space import require_space
@@ -164,7 +165,7 @@ class ItemService:
         """What was read off the image between our look and this write is lost, and read again: hence the ring."""
         await self._index.upsert([record])
         stages.lap("upsert")
-        if record.payload.media is not None and record.payload.ocr_text is None:
+        if is_pending(record.payload):
             self._on_unread(record.id)
 
     async def _vector(self, item: Item, stages: Stages) -> Vectors:

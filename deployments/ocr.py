@@ -23,7 +23,7 @@ from deployments.remote import RemoteIndex
 from encoders import InputError
 from encoders.enhance import Enhancement
 from encoders.images import ImageLimits, decode
-from encoders.ocr import RapidReader, TextReader, read_page
+from encoders.ocr import MAX_SIDE_PX, RapidReader, TextReader, read_page
 from retrieval import MediaStore, Payload, Record
 from retrieval.errors import RetrievalError
 from retrieval.validation import MAX_TEXT_CHARS
@@ -154,7 +154,8 @@ class OcrWorker:
         data = self._media.get(media)
         if data is None:
             raise InputError(f"the media store has no file {media}", code="media_missing", param="image")
-        page = read_page(self._reader, decode(data, self._images), self._enhancement)
+        image = decode(data, self._images, at_least_px=MAX_SIDE_PX)
+        page = read_page(self._reader, image, self._enhancement)
         return page.text[:MAX_TEXT_CHARS]
 
 
