@@ -101,7 +101,7 @@ class EncoderSettings(Section):
     max_batch_cost: int = Field(65536, ge=1, description="Most cost in a batch: visual and text tokens.")
     max_queued: int = Field(2048, ge=1, description="Items that may wait in a lane before callers get 429.")
     bulk_patience_s: float = Field(5, gt=0, description="A bulk item that waited this long joins the next batch.")
-    bulk_calls: int = Field(1, ge=1, description="Part-filled bulk calls under way to each replica.")
+    bulk_calls: int = Field(2, ge=1, description="Bulk calls under way to each replica; all but one are whole batches.")
     prepare_workers: int = Field(2, ge=1, description="Threads or processes that decode, resize and tokenise.")
     prepare_in_processes: bool = Field(False, description="Prepare in processes, so that a GPU never waits.")
     scale: ScaleSettings = ScaleSettings(num_cpus=0.5)

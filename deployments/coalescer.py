@@ -7,6 +7,7 @@ and it waits until a call returns or, where that is allowed, a whole batch has g
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
@@ -20,7 +21,8 @@ class Coalescer(Generic[T, R]):
 
     `call` answers one result an item, in order. What it raises reaches every item of that call.
     `width` says how many calls may be under way before items start to gather: the number of replicas. A whole batch
-    goes beyond it, to wait at the device, unless `is_bounded`: then everything waits here, and no queue there fills up.
+    goes beyond it, to wait at the device, while fewer than `most_calls` are under way: what is bounded waits here, and
+    fills no queue there.
     """
 
     def __init__(
@@ -31,14 +33,14 @@ class Coalescer(Generic[T, R]):
         size_bytes: Callable[[T], int] = lambda _: 0,
         max_bytes: int = 8 << 20,
         width: Callable[[], int] = lambda: 1,
-        is_bounded: bool = False,
+        most_calls: Callable[[], int] = lambda: sys.maxsize,
     ) -> None:
         self._call = call
         self._max_items = max_items
         self._size_bytes = size_bytes
         self._max_bytes = max_bytes
         self._width = width
-        self._is_bounded = is_bounded
+        self._most_calls = most_calls
         self._pending: deque[tuple[T, asyncio.Future[R]]] = deque()
         self._in_flight = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -59,7 +61,7 @@ class Coalescer(Generic[T, R]):
         return list(await asyncio.gather(*futures))
 
     def _flush(self) -> None:
-        while self._pending and (self._in_flight < self._width() or self._may_exceed_width()):
+        while self._pending and self._in_flight < self._allowed():
             batch = self._take()
             if batch:
                 self._in_flight += 1
@@ -67,8 +69,9 @@ class Coalescer(Generic[T, R]):
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
-    def _may_exceed_width(self) -> bool:
-        return not self._is_bounded and len(self._pending) >= self._max_items
+    def _allowed(self) -> int:
+        """How many calls may be under way for the next one to be sent."""
+        return self._most_calls() if len(self._pending) >= self._max_items else self._width()
 
     def _take(self) -> list[tuple[T, asyncio.Future[R]]]:
         """The next call's items. With several free replicas the pending items are shared out among them."""

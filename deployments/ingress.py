@@ -54,7 +54,7 @@ class IngressDeployment:
         remote = RemoteEncoder(
             encoder,
             max_items=options.encode_call_items,
-            bulk_width=options.bulk_calls,
+            bulk_calls=options.bulk_calls,
             on_retry=metrics.retry,
         )
         self._cached: CachedEncoder | None = None

@@ -74,17 +74,17 @@ class RemoteEncoder:
         handle: Any,
         *,
         max_items: int,
-        bulk_width: int,
+        bulk_calls: int,
         on_retry: Callable[[str], None] = lambda target: None,
     ) -> None:
-        """`handle` is a Serve DeploymentHandle. `bulk_width` calls a replica is what bulk work may have under way."""
+        """`handle` is a Serve DeploymentHandle. `bulk_calls` a replica is what bulk work may have under way."""
         self._handle = handle
         self._on_retry = on_retry
         self._replicas: dict[str, float] = {}
         options: dict[str, Any] = {"max_items": max_items, "size_bytes": _input_bytes}
         self._lanes: dict[str, Coalescer[EncodeTask, EncodeOutcome]] = {
             "interactive": Coalescer(self._call, width=self._width, **options),
-            "bulk": Coalescer(self._call, width=lambda: bulk_width * self._width(), is_bounded=True, **options),
+            "bulk": Coalescer(self._call, width=self._width, most_calls=lambda: bulk_calls * self._width(), **options),
         }
 
     async def encode(self, tasks: Sequence[EncodeTask]) -> list[EncodeOutcome]:

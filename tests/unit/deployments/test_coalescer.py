@@ -58,16 +58,18 @@ async def test_a_whole_batch_does_not_wait() -> None:
     assert await asyncio.gather(*tasks) == ["A", "B", "C"]
 
 
-async def test_a_bounded_one_never_exceeds_its_width() -> None:
+async def test_whole_batches_wait_here_once_the_most_calls_are_under_way() -> None:
     callee = Callee()
-    coalesce = Coalescer(callee, max_items=2, width=lambda: 2, is_bounded=True)
+    coalesce = Coalescer(callee, max_items=2, most_calls=lambda: 2)
     many = asyncio.create_task(coalesce.many(list("abcdefg")))
     await settle()
     assert callee.calls == [["a", "b"], ["c", "d"]]
     await callee.answer(1)
     assert callee.calls[2:] == [["e", "f"]]
-    for call in (0, 2, 3):
-        await callee.answer(call)
+    await callee.answer(0)
+    assert callee.calls[3:] == [], "what is left is no whole batch, so it waits for a free replica"
+    await callee.answer(2)
+    await callee.answer(3)
     assert await many == list("ABCDEFG")
 
 
