@@ -160,27 +160,25 @@ def verdicts(rows: list[dict[str, Any]], idle: dict[str, Any] | None) -> dict[st
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path)
-    parser.add_argument("--encoders", nargs="*", default=["fake", "starter"], help="encoders to serve [fake starter]")
+    parser.add_argument("--encoders", nargs="+", default=["fake", "starter"], help="encoders to serve [fake starter]")
     parser.add_argument("--seconds", type=float, default=6.0, help="of each measurement")
     parser.add_argument("--no-idle", action="store_true", help="leave out the idle search")
     arguments = parser.parse_args()
     begun, load = circumstances(), Load()
     idle = None if arguments.no_idle else measure_idle_search(load)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in arguments.encoders:
         encoder = open_encoder(name)
         for server in SERVERS:
             measured = measure_server(server, encoder, load, arguments.seconds)
             rows += [{"encoder": name, **row} for row in measured]
+            # After each server, so that a run that is cut off has told what it measured.
+            met = verdicts(rows, idle)
+            write_report(arguments.output, {"targets_met": met, "idle_search": idle, "load": rows}, begun)
         encoder.close()
-    if rows:
-        print(table(rows))
-        print(
-            "cpu_ms: all server processes; serving_cpu_ms: less the encoder's own; idle_cpu_ms: what of it idling costs"
-        )
-    met = verdicts(rows, idle)
-    print("\n".join(f"{name}: {value}" for name, value in [*(idle or {}).items(), *met.items()]))
-    write_report(arguments.output, {"targets_met": met, "idle_search": idle, "load": rows}, begun)
+    print(table(rows))
+    print("cpu_ms: all server processes; serving_cpu_ms: less the encoder's own; idle_cpu_ms: what of it idling costs")
+    print("\n".join(f"{name}: {value}" for name, value in [*(idle or {}).items(), *verdicts(rows, idle).items()]))
 
 
 if __name__ == "__main__":
