@@ -30,6 +30,7 @@ from retrieval.durable import OwnerLock, make_folder
 from retrieval.errors import IndexLocked
 
 READY_TIMEOUT_S = 300
+TEMPORARY = "crossray-up-"
 FAULT_MARK = "crossray up: "
 """Begins the line of the log that says why it did not start."""
 log = logging.getLogger(__name__)
@@ -102,7 +103,8 @@ def _serve(settings: Settings, log_path: str, announce: Callable[[str], None]) -
         )
 
     note("starting")
-    temporary = Path(tempfile.mkdtemp(prefix="crossray-"))
+    _sweep()
+    temporary = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY}{os.getpid()}-"))
     try:
         os.environ.update(ray_environment(settings))
         announce("starting Ray")
@@ -120,6 +122,14 @@ def _serve(settings: Settings, log_path: str, announce: Callable[[str], None]) -
         _stop()
         remove_runfile(settings.data_dir)
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _sweep() -> None:
+    """Removes what supervisors that were killed left in the temporary folder: Ray's logs and sockets."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*-*"):
+        pid = folder.name.removeprefix(TEMPORARY).partition("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _start_ray(settings: Settings, temporary: Path) -> None:
