@@ -304,7 +304,7 @@ class SearchAnswer(BaseModel):
     rewritten_query: str | None = Field(None, description="The text that was encoded, null where it is the one sent.")
     model: str
     fingerprint: str
-    stages: list[StageAnswer]
+    stages: list[StageAnswer] = []
     timings_ms: dict[str, float]
 
 

@@ -187,7 +187,10 @@ def _open(url: str, token: str | None, headers: dict[str, str]) -> Any:
         with error:
             raise ModelUnavailable(f"{url} answered {error.code} {error.reason}") from error
     except OSError as error:
-        raise ModelUnavailable(f"{url} cannot be reached: {getattr(error, 'reason', error)}") from error
+        raise ModelUnavailable(
+            f"{url} cannot be reached: {getattr(error, 'reason', error)}. Without a network here, pull on a machine "
+            "that has one with --to, copy the folder, and give its path as the model"
+        ) from error
 
 
 def _quote(part: str) -> str:

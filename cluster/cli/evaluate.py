@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cluster.evaluation.run import Evaluation, Task
     from encoders.base import Encoder
     from encoders.queries import Rewrite
+    from encoders.reranking import Reranker
 
 HELP = """Measure retrieval on a folder of captioned photos: recall at 1, 5, 10 and median rank, beside chance.
 
@@ -30,6 +31,7 @@ searches the other language's captions and is right when it finds one of the sam
     crossray eval photos/
     crossray eval photos/ --encoder starter --limit 100 --html report.html
     crossray eval photos/ --rewrite off,template
+    crossray eval photos/ --limit 100 --rerank Qwen/Qwen3-VL-Reranker-2B --rerank-depth 0,10,50
     crossray eval photos/ --json | jq .en.text_to_image.r10"""
 
 
@@ -50,18 +52,31 @@ def evaluate(
     rewrite: Annotated[
         str, typer.Option(help="Ways to rewrite queries, by comma: `off,template` reports both per language.")
     ] = "off",
+    rerank: Annotated[
+        str | None, typer.Option(help="A reranker of `crossray model list`, or a Qwen3-VL-Reranker checkpoint.")
+    ] = None,
+    rerank_depth: Annotated[
+        str, typer.Option(help="How many first photos it reorders, by comma; 0 is the plain search.")
+    ] = "0,10,50",
+    rerank_option: Annotated[
+        list[str] | None, typer.Option(help="`key=value`, passed to the reranker; may be repeated.", show_default=False)
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Also write a report with plots and pictures, one file.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     from cluster.evaluation.captions import load_captions
 
-    rewrites = _rewrites(rewrite)
+    rewrites, depths = _rewrites(rewrite), _depths(rerank_depth)
     images = load_captions(folder, limit)
     model = _load(encoder, option or [])
+    reranker = None
     try:
-        evaluation = _run(model, images, batch_size, rewrites)
+        reranker = None if rerank is None else _load_reranker(rerank, rerank_option or [])
+        evaluation = _run(model, images, batch_size, rewrites, reranker, depths)
     finally:
         model.close()
+        if reranker is not None:
+            reranker.close()
     if html is not None:
         _write_report(evaluation, html)
     if as_json:
@@ -79,15 +94,45 @@ def _rewrites(given: str) -> list[Rewrite]:
     return [name for name in REWRITES if name in names]
 
 
+def _depths(given: str) -> list[int]:
+    try:
+        depths = sorted({int(depth) for depth in given.split(",")})
+    except ValueError:
+        depths = [-1]
+    if depths[0] < 0:
+        raise typer.BadParameter(f"{given!r} is not a list of depths such as 0,10,50", param_hint="--rerank-depth")
+    return depths
+
+
+def _options(given: list[str], flag: str) -> dict[str, Any]:
+    from cluster.terms import parse_tags
+
+    bare, options = parse_tags(given)
+    if bare:
+        raise typer.BadParameter(f"{bare[0]!r} is not key=value", param_hint=flag)
+    return dict(options)
+
+
+def _load_reranker(name: str, options: list[str]) -> Reranker:
+    """One of the table by its name; any other name is a checkpoint's, for the Qwen3-VL reranker."""
+    from cluster.settings import load_settings
+    from encoders.registry import RERANKERS, load_reranker
+
+    given = _options(options, "--rerank-option")
+    chosen = name if name in RERANKERS else "qwen3-vl-reranker"
+    checkpoint = {} if name in RERANKERS else {"model": name}
+    try:
+        return load_reranker(chosen, **load_settings().options_of_reranker(chosen) | checkpoint | given)
+    except TypeError as error:
+        raise ClusterError(f"the reranker {chosen} does not take these options: {error}") from error
+
+
 def _load(name: str | None, options: list[str]) -> Encoder:
     from cluster.settings import load_settings
-    from cluster.terms import parse_tags
     from encoders.registry import load_encoder
 
     settings = load_settings()
-    flags, given = parse_tags(options)
-    if flags:
-        raise typer.BadParameter(f"{flags[0]!r} is not key=value", param_hint="--option")
+    given = _options(options, "--option")
     chosen = name or settings.encoder.name
     try:
         return load_encoder(chosen, **settings.options_of(chosen) | given)
@@ -97,17 +142,27 @@ def _load(name: str | None, options: list[str]) -> Encoder:
         raise ClusterError(f"the encoder {chosen} does not take these options: {error}") from error
 
 
-def _run(encoder: Encoder, images: list[CaptionedImage], batch_size: int, rewrites: list[Rewrite]) -> Evaluation:
+def _run(
+    encoder: Encoder,
+    images: list[CaptionedImage],
+    batch_size: int,
+    rewrites: list[Rewrite],
+    reranker: Reranker | None,
+    depths: list[int],
+) -> Evaluation:
     from cluster.evaluation.run import evaluate as run
 
     captions = sum(len(texts) for image in images for texts in image.captions.values())
     passes = 1 + sum(name != "off" for name in rewrites)
-    with progress("Encoding", len(images) + passes * captions) as advance:
+    pairs = passes * captions * min(max(depths), len(images)) if reranker is not None else 0
+    with progress("Encoding", len(images) + passes * captions + pairs) as advance:
         return run(
             encoder,
             images,
             batch_size=batch_size,
             rewrites=rewrites,
+            reranker=reranker,
+            depths=depths,
             advance=lambda _name, count: advance(count),
         )
 
@@ -137,6 +192,9 @@ def _show(evaluation: Evaluation) -> None:
         f"{info.name} ({info.contract.fingerprint}), {len(evaluation.images)} photos in {evaluation.seconds:.1f} s: "
         f"{counts['images_per_second']} photos/s, {counts['texts_per_second']} texts/s"
     )
+    if evaluation.reranker is not None:
+        used = evaluation.reranker
+        console.print(f"reranked by {used.name}, model {used.model} at {used.revision} ({used.fingerprint})")
 
 
 def _figures(task: Task) -> tuple[str, ...]:

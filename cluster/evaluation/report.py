@@ -22,6 +22,8 @@ def render_report(evaluation: Evaluation) -> str:
     """The page. Raises MissingExtra without matplotlib."""
     info = evaluation.info
     intro = f"Encoder {info.name}, vector contract {info.contract.fingerprint}, {len(evaluation.images)} photos"
+    if evaluation.reranker is not None:
+        intro += f"; reranked by {evaluation.reranker.name} ({evaluation.reranker.model})"
     plots = "".join(
         f'<p><img style="max-width:100%" src="{data_uri(plot(evaluation), "image/svg+xml")}" alt="{name}"></p>'
         for plot, name in ((recall_bars, "recall by task"), (recall_curves, "recall against k"))

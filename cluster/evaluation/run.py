@@ -6,14 +6,15 @@ languages: `text_to_text`, each caption is a query among all captions of the oth
 right when it finds any caption of the same photo.
 
 With rewriting, each caption also searches the photos in the words that the rewriting makes of it: a Task beside these,
-`text_to_image_template`. So would be any other way of asking that changes the answers.
+`text_to_image_template`. With a reranker, the first photos of each of these are put in its order, a Task a depth:
+`text_to_image_rerank_10`. Depth 0 is the plain Task.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import permutations
 from typing import Any
 
@@ -22,8 +23,10 @@ import numpy as np
 from cluster.evaluation.captions import CaptionedImage
 from cluster.evaluation.embedding import Advance, Embedded, EmbeddedCaptions, embed_captions, embed_rewritten
 from cluster.evaluation.ranks import Owners, RankMetrics, Ranks, chance, rank_queries, summarise
+from cluster.evaluation.reranking import rerank_photos
 from encoders.base import Encoder, EncoderInfo, Vectors
 from encoders.queries import Rewrite, prompt_for, rewrite_query
+from encoders.reranking import Reranker, RerankerInfo
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +51,7 @@ class Evaluation:
     embedded: EmbeddedCaptions
     tasks: tuple[Task, ...]
     seconds: float
+    reranker: RerankerInfo | None = None
 
     def to_json(self) -> dict[str, Any]:
         """`answer["en"]["text_to_image"]["r10"]` is a fraction; `metrics` repeats them under dotted keys."""
@@ -55,6 +59,7 @@ class Evaluation:
             "encoder": self.info.name,
             "fingerprint": self.info.contract.fingerprint,
             "contract": asdict(self.info.contract),
+            "reranker": self._reranker_json(),
             "images": len(self.images),
             "captions": {language: len(texts) for language, texts in self.embedded.texts.items()},
             "seconds": round(self.seconds, 3),
@@ -69,6 +74,11 @@ class Evaluation:
             answer["metrics"] |= {f"{task.scope}.{task.name}.{key}": value for key, value in metrics.items()}
         return answer
 
+    def _reranker_json(self) -> dict[str, Any] | None:
+        if self.reranker is None:
+            return None
+        return asdict(self.reranker) | {"fingerprint": self.reranker.fingerprint}
+
 
 def evaluate(
     encoder: Encoder,
@@ -76,21 +86,24 @@ def evaluate(
     *,
     batch_size: int = 16,
     rewrites: Sequence[Rewrite] = (),
+    reranker: Reranker | None = None,
+    depths: Sequence[int] = (),
     advance: Advance = lambda _name, _n: None,
 ) -> Evaluation:
     """Embed everything once and answer every question exactly. Raises BadDataset.
 
-    Captions search as they are, and beside that once for each of `rewrites`.
+    Captions search as they are, and beside that once for each of `rewrites`; each of these ways is
+    reranked to each of `depths`.
     """
+    deep = sorted({depth for depth in depths if depth > 0}) if reranker is not None else []
     started = time.monotonic()
     embedded = embed_captions(encoder, images, batch_size=batch_size, advance=advance)
     tasks: list[Task | None] = []
     for language, captions in embedded.captions.items():
-        tasks.append(_task(language, "text_to_image", captions, embedded.images))
-        tasks.append(_task(language, "image_to_text", embedded.images, captions))
+        asked = {"text_to_image": captions}
         for rewrite in (name for name in rewrites if name != "off"):
             prompt = prompt_for(encoder.info.name)
-            rewritten = embed_rewritten(
+            asked[f"text_to_image_{rewrite}"] = embed_rewritten(
                 encoder,
                 embedded.texts[language],
                 captions.owner,
@@ -98,12 +111,32 @@ def evaluate(
                 batch_size=batch_size,
                 advance=lambda n, name=f"{rewrite} {language}": advance(name, n),  # type: ignore[misc]
             )
-            tasks.append(_task(language, f"text_to_image_{rewrite}", rewritten, embedded.images))
+        for name, queries in asked.items():
+            plain = _task(language, name, queries, embedded.images)
+            tasks.append(plain)
+            if reranker is None or plain is None or not deep:
+                continue
+            ranks = rerank_photos(
+                reranker,
+                embedded.texts[language],
+                queries,
+                embedded.images,
+                images,
+                deep,
+                batch_size=batch_size,
+                advance=lambda n, name=f"pairs {language}": advance(name, n),  # type: ignore[misc]
+            )
+            tasks += [
+                replace(plain, name=f"{name}_rerank_{depth}", ranks=found, metrics=summarise(found))
+                for depth, found in ranks.items()
+            ]
+        tasks.append(_task(language, "image_to_text", embedded.images, captions))
     for source, other in permutations(embedded.captions, 2):
         scope = f"{source}_to_{other}"
         tasks.append(_task(scope, "text_to_text", embedded.captions[source], embedded.captions[other]))
-    asked = tuple(task for task in tasks if task is not None)
-    return Evaluation(encoder.info, images, embedded, asked, time.monotonic() - started)
+    answered = tuple(task for task in tasks if task is not None)
+    used = reranker.info if reranker is not None else None
+    return Evaluation(encoder.info, images, embedded, answered, time.monotonic() - started, used)
 
 
 def _task(scope: str, name: str, queries: Embedded, documents: Embedded) -> Task | None:
