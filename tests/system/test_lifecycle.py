@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.system.clusters import Cluster, crossray, end, is_ready, wait_until
 
@@ -25,6 +26,7 @@ def existing(cluster: Cluster, ids: list[str]) -> list[str]:
     return answer
 
 
+@pytest.mark.timeout(900)  # three cold starts
 def test_a_life_beside_another_cluster(cluster: Cluster, tmp_path: Path) -> None:
     """Up, down, up, killed, up in the foreground, Ctrl-C. The shared cluster runs all the while."""
     mine = Cluster(tmp_path)
