@@ -1,0 +1,167 @@
+"""The whole stack with a tiny Qwen3-VL on the CPU: commands and HTTP, one data folder under two encoders, reranking."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from cluster.settings import PROFILES
+from tests.system.clusters import Cluster, crossray, started, wait_until
+from tests.tiny.inputs import picture
+from tests.tiny.qwen3_vl import build_tiny_qwen3_vl
+
+SAME = "Represent the user's input."
+"""For both roles, so that an item asked for is exactly the item stored: random weights know no better."""
+TEXTS = ("a cat on a sofa", "two dogs run on the beach", "沙发上的猫")
+
+
+class Profiled(Cluster):
+    """A cluster under a profile file, without the fake encoder that the other tests set."""
+
+    profile: Path
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {name: value for name, value in super().env.items() if name != "CROSSRAY_ENCODER__NAME"}
+
+    def up(self, **settings: str) -> Any:
+        return crossray("up", "--detach", "--profile", str(self.profile), env=self.env | settings)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("models")
+    kinds = ("embedding", "instruct", "reranker")
+    return {kind: build_tiny_qwen3_vl(root / f"tiny-{kind}", kind) for kind in kinds}  # type: ignore[arg-type]
+
+
+def encoder_profile(path: Path, encoder: dict[str, Any]) -> Path:
+    """The default profile with another encoder section, and nothing else changed."""
+    values = yaml.safe_load((PROFILES / "local.yaml").read_text())
+    path.write_text(yaml.safe_dump(values | {"encoder": encoder}))
+    return path
+
+
+@contextmanager
+def under(cluster: Profiled, profile: Path) -> Iterator[httpx.Client]:
+    cluster.profile = profile
+    with started(cluster), cluster.http() as http:
+        yield http
+
+
+@pytest.mark.timeout(900)
+def test_two_encoders_on_one_data_folder(tmp_path: Path, models: dict[str, Path]) -> None:
+    encoder = {"name": "qwen3-vl", "prepare_in_processes": True, "prepare_workers": 1}
+    embedding = encoder_profile(
+        tmp_path / "embedding.yaml",
+        encoder | {"options": {"model": str(models["embedding"]), "query_instruction": SAME}},
+    )
+    instruct = encoder_profile(tmp_path / "instruct.yaml", encoder | {"options": {"model": str(models["instruct"])}})
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for seed, size in enumerate(((64, 64), (96, 64), (64, 128))):
+        (photos / f"{seed}.png").write_bytes(picture(*size, seed))
+    (tmp_path / "texts.txt").write_text("\n".join(TEXTS))
+    cluster = Profiled(tmp_path / "cluster")
+
+    with under(cluster, embedding) as http:
+        index(cluster, photos, "--texts", str(tmp_path / "texts.txt"))
+        assert_each_finds_itself(http, photos)
+        assert search(cluster, TEXTS[0])["hits"][0]["text"] == TEXTS[0]
+        assert prepares_in_processes(cluster)
+        assert_dimensions(http)
+        first = http.get("/v1/models").json()["data"][0]
+
+    with under(cluster, instruct) as http:
+        second = http.get("/v1/models").json()["data"][0]
+        assert second["fingerprint"] != first["fingerprint"]
+        assert http.post("/v1/search", json={"text": TEXTS[0]}).json()["hits"] == [], "a collection of its own"
+        stale = http.post("/v1/search", json={"text": TEXTS[0], "fingerprint": first["fingerprint"]})
+        assert stale.status_code == 409
+        index(cluster, photos)
+        assert search(cluster, "--image", str(photos / "1.png"))["hits"][0]["source"].endswith("1.png")
+
+    with under(cluster, embedding) as http:
+        assert http.get("/v1/models").json()["data"][0]["fingerprint"] == first["fingerprint"]
+        assert_each_finds_itself(http, photos)
+        assert http.get("/health/ready").json()["count"] == 6
+
+
+def test_a_sleeping_reranker_wakes(tmp_path: Path, models: dict[str, Path]) -> None:
+    """The fake encoder with the tiny reranker, which has no replica until it is asked for."""
+    settings = {
+        "CROSSRAY_RERANK__ENABLED": "true",
+        "CROSSRAY_RERANK__OPTIONS": json.dumps({"model": str(models["reranker"])}),
+        "CROSSRAY_RERANK__SCALE": json.dumps({"min_replicas": 0, "max_replicas": 1, "num_cpus": 0.1}),
+    }
+    cluster = Cluster(tmp_path, settings)
+    with started(cluster), cluster.http() as http:
+        items: list[dict[str, Any]] = [{"id": f"text-{n}", "text": text} for n, text in enumerate(TEXTS)]
+        assert http.post("/v1/items", json={"items": items}).status_code == 200
+        assert cluster.replica("Reranker") is None
+        body = {"text": "a cat on a beach", "top_k": 3}
+        dense = http.post("/v1/search", json=body).json()
+        hasty = body | {"rerank": {"deadline_ms": 50, "margin": None}}
+        asleep = http.post("/v1/search", json=hasty).json()
+        assert asleep["stages"][1]["did"] == "skipped", asleep["stages"]
+        assert "waking up" in asleep["stages"][1]["reason"]
+        assert [hit["id"] for hit in asleep["hits"]] == [hit["id"] for hit in dense["hits"]]
+        wait_until(lambda: cluster.replica("Reranker") is not None, 180, "the search that could not wait woke it")
+
+        patient = body | {"rerank": {"deadline_ms": 60_000, "margin": None}}
+        reranked = http.post("/v1/search", json=patient, timeout=120).json()
+        assert reranked["stages"][1]["did"] == "reranked", reranked["stages"]
+        answer = http.post("/v1/rerank", json={"query": body["text"], "documents": list(TEXTS)}).json()
+        assert answer["model"] == "qwen3-vl-reranker"
+        direct = {f"text-{row['index']}": row["relevance_score"] for row in answer["results"]}
+        assert {hit["id"]: hit["rerank_score"] for hit in reranked["hits"]} == pytest.approx(direct, abs=1e-5)
+
+
+def index(cluster: Cluster, *arguments: Any) -> None:
+    done = crossray("index", *map(str, arguments), "--strict", "--json", env=cluster.env)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["failed"] == []
+
+
+def search(cluster: Cluster, *arguments: str) -> dict[str, Any]:
+    done = crossray("search", *arguments, "--json", env=cluster.env)
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def assert_each_finds_itself(http: httpx.Client, photos: Path) -> None:
+    for path in photos.iterdir():
+        hit = http.post("/v1/search", files={"image": (path.name, path.read_bytes())}).json()["hits"][0]
+        assert Path(hit["source"]).name == path.name
+        assert hit["score"] == pytest.approx(1.0, abs=1e-3)
+    for text in TEXTS:
+        hit = http.post("/v1/search", json={"text": text}).json()["hits"][0]
+        assert hit["text"] == text
+        assert hit["score"] == pytest.approx(1.0, abs=1e-3)
+
+
+def prepares_in_processes(cluster: Cluster) -> bool:
+    """Whether the encoder's replica has workers of its own."""
+    replica = cluster.replica("Encoder")
+    assert replica is not None
+    commands = [" ".join(child.cmdline()) for child in replica.children(recursive=True)]
+    return any("multiprocessing.forkserver" in command for command in commands)
+
+
+def assert_dimensions(http: httpx.Client) -> None:
+    """A Matryoshka prefix is a unit vector; another width is refused with those there are."""
+    short = http.post("/v1/embeddings", json={"input": TEXTS[0], "dimensions": 64}).json()["data"][0]["embedding"]
+    assert len(short) == 64
+    assert sum(value * value for value in short) == pytest.approx(1.0, abs=1e-4)
+    refused = http.post("/v1/embeddings", json={"input": TEXTS[0], "dimensions": 100})
+    assert refused.status_code == 400
+    assert refused.json()["error"]["param"] == "dimensions"
+    assert "128, 64" in refused.json()["error"]["message"]
