@@ -52,12 +52,17 @@ test: $(VENV)/.stamp-test  ## Unit, conformance and integration tests
 test-system: $(VENV)/.stamp-test  ## Real clusters over HTTP, kills, the command line
 	$(BIN)/python -m pytest tests/system
 
-bench: $(VENV)/.stamp-test  ## All benchmarks; results as JSON under loadtests/results
-	$(BIN)/python -m loadtests.bench_index --output loadtests/results/bench_index.json
-	$(BIN)/python -m loadtests.bench_serving --output loadtests/results/bench_serving.json
+RESULTS := loadtests/results
+bench: $(VENV)/.stamp-test  ## All benchmarks, about half an hour on a quiet machine; results as JSON in loadtests/results
+	$(BIN)/python -m loadtests.bench_index --output $(RESULTS)/bench_index.json
+	$(BIN)/python -m loadtests.bench_serving --output $(RESULTS)/bench_serving.json
+	$(BIN)/python -m loadtests.bench_batching --output $(RESULTS)/bench_batching.json
+	$(BIN)/python -m loadtests.bench_cache --encoder starter --output $(RESULTS)/bench_cache.json
+	$(BIN)/python -m loadtests.bench_encoder --output $(RESULTS)/bench_encoder.json
+	$(BIN)/python -m loadtests.bench_ocr --output $(RESULTS)/bench_ocr.json
 
-chaos: $(VENV)/.stamp-test  ## Long kill tests; results as JSON under loadtests/results
-	$(BIN)/python -m loadtests.chaos_index --output loadtests/results/chaos_index.json
+chaos: $(VENV)/.stamp-test  ## Long kill tests; results as JSON in loadtests/results
+	$(BIN)/python -m loadtests.chaos_index --rounds 20 --output $(RESULTS)/chaos_index.json
 
 lock:  ## Resolve pyproject.toml anew in a clean environment and write requirements.lock
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock

@@ -1,6 +1,6 @@
 """The embedded index against bare FAISS: searches, filtered searches, durable inserts, a restart.
 
-    python loadtests/bench_index.py [--rows 10000 100000] [--milvus] [--json FILE]
+    python loadtests/bench_index.py [--rows 10000 100000] [--milvus] [--output FILE]
 
 Vectors are synthetic: unit rows around random centres, so that they have neighbours; queries are drawn the same way.
 "Bare FAISS" is the same structure without ids, payloads, durability or an event loop: IndexFlatIP where the index is
@@ -211,7 +211,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--milvus", action="store_true", help="Milvus Lite at 10,000 rows, too")
-    parser.add_argument("--json", type=Path, help="write the report here")
+    parser.add_argument("--output", type=Path, help="write the report here")
     arguments = parser.parse_args()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     report: dict[str, Any] = {
@@ -228,8 +228,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             report["milvus_lite"] = asyncio.run(bench_milvus(10_000, 40, Path(folder)))
     print_table(report)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+    if arguments.output:
+        arguments.output.write_text(json.dumps(report, indent=2) + "\n")
 
 
 if __name__ == "__main__":

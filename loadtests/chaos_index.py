@@ -1,6 +1,6 @@
 """SIGKILL the owner of an embedded index in the middle of upserts, again and again, and count what was lost.
 
-    python loadtests/chaos_index.py [--rounds 20] [--json FILE]
+    python loadtests/chaos_index.py [--rounds 20] [--output FILE]
 
 A child process upserts from several tasks at once and names every id on a pipe after its upsert has returned. It is
 killed at a random moment. The parent then opens the index itself: every named id must be there with its vector, and a
@@ -132,7 +132,7 @@ def run(rounds: int, folder: Path, seed: int = 0) -> list[Round]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--json", type=Path, help="write the result here, too")
+    parser.add_argument("--output", type=Path, help="write the result here, too")
     parser.add_argument("--own", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--prefix", default="", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -152,8 +152,8 @@ def main() -> int:
     }
     text = json.dumps(report, indent=2)
     print(text)
-    if arguments.json:
-        arguments.json.write_text(text + "\n")
+    if arguments.output:
+        arguments.output.write_text(text + "\n")
     return 1 if any(r.missing or r.unfound for r in results) else 0
 
 
