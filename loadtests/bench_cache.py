@@ -39,6 +39,7 @@ from deployments.stages import Stages
 from encoders import Encoder, EncoderInput
 from encoders.images import ImageLimits
 from encoders.registry import load_encoder
+from loadtests.report import circumstances, write_report
 from retrieval import MediaStore, open_index
 
 CLIENTS = 32
@@ -196,12 +197,10 @@ def main() -> None:
     parser.add_argument("--models", type=Path, help="where the starter keeps its exported models")
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
+    begun = circumstances()
     answer = asyncio.run(run(arguments.encoder, arguments.photos, arguments.redis, arguments.models))
-    text = json.dumps(answer, indent=2)
-    print(text)
-    if arguments.output is not None:
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        arguments.output.write_text(text + "\n")
+    print(json.dumps(answer, indent=2))
+    write_report(arguments.output, answer, begun)
 
 
 if __name__ == "__main__":

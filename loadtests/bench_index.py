@@ -1,6 +1,6 @@
 """The embedded index against bare FAISS: searches, filtered searches, durable inserts, a restart.
 
-    python loadtests/bench_index.py [--rows 10000 100000] [--milvus] [--output FILE]
+    python -m loadtests.bench_index [--rows 10000 100000] [--milvus] [--output FILE]
 
 Vectors are synthetic: unit rows around random centres, so that they have neighbours; queries are drawn the same way.
 "Bare FAISS" is the same structure without ids, payloads, durability or an event loop: IndexFlatIP where the index is
@@ -13,11 +13,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
-import platform
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -27,6 +22,7 @@ from typing import Any
 import faiss
 import numpy as np
 
+from loadtests.report import circumstances, write_report
 from retrieval.base import Payload, Query, Record, Vector, VectorIndex
 from retrieval.embedded import EmbeddedIndex
 from retrieval.embedded.ivf import MIN_PROPOSALS
@@ -213,14 +209,8 @@ def main() -> None:
     parser.add_argument("--milvus", action="store_true", help="Milvus Lite at 10,000 rows, too")
     parser.add_argument("--output", type=Path, help="write the report here")
     arguments = parser.parse_args()
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    report: dict[str, Any] = {
-        "command": " ".join(["python", *sys.argv]),
-        "commit": commit.stdout.strip(),
-        "machine": {"cpus": os.cpu_count(), "platform": platform.platform(), "faiss": faiss.__version__},
-        "load_average": os.getloadavg(),
-        "embedded": [],
-    }
+    begun = circumstances()
+    report: dict[str, Any] = {"faiss": faiss.__version__, "embedded": []}
     for rows in arguments.rows:
         with tempfile.TemporaryDirectory() as folder:
             report["embedded"].append(asyncio.run(bench_embedded(rows, arguments.queries, Path(folder))))
@@ -228,8 +218,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             report["milvus_lite"] = asyncio.run(bench_milvus(10_000, 40, Path(folder)))
     print_table(report)
-    if arguments.output:
-        arguments.output.write_text(json.dumps(report, indent=2) + "\n")
+    write_report(arguments.output, report, begun)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """SIGKILL the owner of an embedded index in the middle of upserts, again and again, and count what was lost.
 
-    python loadtests/chaos_index.py [--rounds 20] [--output FILE]
+    python -m loadtests.chaos_index [--rounds 20] [--output FILE]
 
 A child process upserts from several tasks at once and names every id on a pipe after its upsert has returned. It is
 killed at a random moment. The parent then opens the index itself: every named id must be there with its vector, and a
@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
+from loadtests.report import ROOT, circumstances, write_report
 from retrieval.base import Payload, Query, Record, Vector
 from retrieval.open import EmbeddedOptions, open_index
 
@@ -74,9 +75,9 @@ async def own(folder: Path, prefix: str) -> None:
 
 def kill_one(folder: Path, prefix: str, after_s: float) -> list[str]:
     """Starts a child, kills it `after_s` after it began to write, and returns the ids that it named."""
-    command = [sys.executable, str(Path(__file__).resolve()), "--own", str(folder), "--prefix", prefix]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as child:
+    command = [sys.executable, "-m", "loadtests.chaos_index", "--own", str(folder), "--prefix", prefix]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, cwd=ROOT) as child:
         assert child.stdout is not None
         if child.stdout.readline() != b"open\n":
             raise RuntimeError("the child did not open the index")
@@ -138,22 +139,18 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.own:
         asyncio.run(own(arguments.own, arguments.prefix))
+    begun = circumstances()
     with tempfile.TemporaryDirectory() as folder:
         results = run(arguments.rounds, Path(folder))
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     report = {
-        "command": " ".join(["python", *sys.argv]),
-        "commit": commit.stdout.strip(),
         "rounds": len(results),
         "acknowledged": sum(r.acknowledged for r in results),
         "missing": results[-1].missing,
         "unfound": results[-1].unfound,
         "each": [asdict(r) for r in results],
     }
-    text = json.dumps(report, indent=2)
-    print(text)
-    if arguments.output:
-        arguments.output.write_text(text + "\n")
+    print(json.dumps({**begun, **report}, indent=2))
+    write_report(arguments.output, report, begun)
     return 1 if any(r.missing or r.unfound for r in results) else 0
 
 
