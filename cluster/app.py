@@ -3,6 +3,7 @@
 No `from __future__ import annotations` in this module: Serve reads the builder's annotation to parse its arguments.
 """
 
+from pathlib import Path
 from typing import Any
 
 from ray import serve
@@ -126,8 +127,15 @@ def ingress_options(settings: Settings) -> IngressOptions:
         cache=cache_options(settings),
         rewrite=settings.queries.rewrite,
         rerank=RerankDefaults(rerank.searches, Budget(rerank.depth, rerank.deadline_ms, rerank.margin)),
+        only_collection_path=_only_collection_path(settings),
         reranker_names=frozenset((rerank.name, str(rerank.options.get("model", rerank.name)))),
     )
+
+
+def _only_collection_path(settings: Settings) -> Path | None:
+    """Where all collections are that one ingress writes to; None where others may write too."""
+    shared = settings.ray.ingress != "direct" or settings.index.uri is not None
+    return None if shared else settings.data_dir / settings.index.backend
 
 
 def ocr_deployment(settings: Settings) -> Any:

@@ -39,6 +39,8 @@ class IngressOptions:
     """How searches are reranked where a request does not say."""
     reranker_names: frozenset[str]
     """What the reranker's model goes by, which may be asleep and cannot be asked."""
+    only_collection_path: Path | None
+    """The folder of this back end's collections where this is the only ingress; None where there are several."""
 
 
 class IngressDeployment:
@@ -70,6 +72,7 @@ class IngressDeployment:
             options.images,
             cached=self._cached,
             rewrite=options.rewrite,
+            sole_writer=_is_sole_writer(options, info),
             on_unread=RemoteDoorbell(ocr) if ocr is not None else lambda id: None,
             reranker=None if reranker is None else RemoteReranker(reranker, options.reranker_names, metrics.retry),
             rerank=options.rerank,
@@ -88,3 +91,13 @@ class IngressDeployment:
     async def __del__(self) -> None:
         if self._cached is not None:
             await self._cached.close()
+
+
+def _is_sole_writer(options: IngressOptions, info: EncoderInfo) -> bool:
+    """Whether no item outside this collection can name a media file: not of another ingress, nor of a collection that
+    another encoder or another back end has in the same data folder."""
+    folder = options.only_collection_path
+    if folder is None:
+        return False
+    own = folder / info.contract.fingerprint
+    return all(found == own for found in options.media_path.parent.glob("*/" + "[0-9a-f]" * 16))

@@ -17,6 +17,7 @@ import numpy as np
 from deployments.content import content_id
 from deployments.encoder import EncodeTask
 from deployments.errors import NotFound
+from deployments.id_locks import IdLocks
 from deployments.ocr import is_pending
 from deployments.ports import EncodePort, IndexPort
 from deployments.schemas import Item
@@ -24,7 +25,7 @@ from deployments.space import require_space
 from deployments.stages import Stages
 from encoders import EncoderInfo, EncoderInput, Vectors
 from encoders.images import ImageLimits, decode, probe, thumbnail
-from retrieval import MediaStore, Payload, Record
+from retrieval import MediaStore, Payload, Record, parse_filter
 from retrieval.errors import InvalidRecord, StorageFull
 from retrieval.validation import check_records
 
@@ -51,9 +52,16 @@ class ItemService:
         limits: ImageLimits,
         *,
         on_unread: Callable[[str], None] = lambda id: None,
+        sole_writer: bool = True,
     ) -> None:
-        """`on_unread` hears of stored items whose image is still to be read."""
+        """`on_unread` hears of stored items whose image is still to be read.
+
+        `sole_writer` says that nobody else writes items: only then may a delete remove a file, because who adds an
+        item that names it holds this service's lock on it.
+        """
         self._on_unread = on_unread
+        self._sole_writer = sole_writer
+        self._locks = IdLocks()
         self._encoder = encoder
         self._index = index
         self._media = media
@@ -69,6 +77,10 @@ class ItemService:
         id = item.id or content_id(item.image, item.text)
         fresh = self._payload(item)
         stages.lap("inspect")
+        async with self._locks.held([fresh.media or id]):
+            return await self._add(id, fresh, item, stages)
+
+    async def _add(self, id: str, fresh: Payload, item: Item, stages: Stages) -> Stored:
         existing = None if self._is_new(item, fresh) else (await self._index.get([id]))[0]
         stages.lap("lookup")
         if existing is not None and existing.payload.media == fresh.media:
@@ -99,9 +111,15 @@ class ItemService:
         return await self._index.scan(after, limit), await self._index.count()
 
     async def delete(self, id: str) -> None:
-        """Removes the row. The media file stays, because other items may name it. Raises NotFound."""
-        if await self._index.delete([id]) == 0:
-            raise NotFound(f"there is no item {id!r}", "id")
+        """Removes the row, and the image's file when no other item names it. Raises NotFound."""
+        media = (await self.get(id)).payload.media
+        async with self._locks.held([media or id]):
+            if await self._index.delete([id]) == 0:
+                raise NotFound(f"there is no item {id!r}", "id")
+            if media is not None and self._sole_writer:
+                named = parse_filter({"field": "media", "op": "eq", "value": media})
+                if await self._index.count(named) == 0:
+                    await asyncio.to_thread(self._media.delete, media)
 
     async def image(self, id: str) -> tuple[bytes, str]:
         """An item's stored file and its type. Raises NotFound."""

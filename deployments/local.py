@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from deployments.encoder import EncodeOutcome, EncoderWorker, EncodeTask
 from deployments.rerank import RerankReply, RerankTask, RerankWorker
 from deployments.retriever import RetrieverWorker
-from retrieval import Hit, IndexHealth, Query, Record, VectorIndex
+from retrieval import Filter, Hit, IndexHealth, Query, Record, VectorIndex
 
 
 class LocalEncoder:
@@ -56,8 +56,8 @@ class LocalIndex:
     async def scan(self, after: str, limit: int) -> list[Record]:
         return await self._index.scan(after, limit)
 
-    async def count(self) -> int:
-        return await self._index.count()
+    async def count(self, filter: Filter | None = None) -> int:
+        return await self._index.count(filter)
 
     async def health(self) -> IndexHealth:
         return await self._index.health()

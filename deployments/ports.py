@@ -11,7 +11,7 @@ from typing import Protocol
 
 from deployments.encoder import EncodeOutcome, EncodeTask
 from deployments.rerank import RerankReply, RerankTask
-from retrieval import Hit, IndexHealth, Query, Record
+from retrieval import Filter, Hit, IndexHealth, Query, Record
 
 
 class EncodePort(Protocol):
@@ -53,6 +53,6 @@ class IndexPort(Protocol):
 
     async def scan(self, after: str, limit: int) -> list[Record]: ...
 
-    async def count(self) -> int: ...
+    async def count(self, filter: Filter | None = None) -> int: ...
 
     async def health(self) -> IndexHealth: ...

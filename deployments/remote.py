@@ -16,7 +16,7 @@ from deployments.encoder import EncodeOutcome, EncodeReply, EncodeTask
 from deployments.errors import Overloaded, Unavailable
 from deployments.rerank import RerankReply, RerankTask
 from deployments.retriever import Answer
-from retrieval import Hit, IndexHealth, Query, Record
+from retrieval import Filter, Hit, IndexHealth, Query, Record
 
 T = TypeVar("T")
 
@@ -162,8 +162,8 @@ class RemoteIndex:
     async def scan(self, after: str, limit: int) -> list[Record]:
         return (await self._ask(lambda: self._handle.scan.remote(after, limit))).unwrap()  # type: ignore[no-any-return]
 
-    async def count(self) -> int:
-        return (await self._ask(lambda: self._handle.count.remote())).unwrap()  # type: ignore[no-any-return]
+    async def count(self, filter: Filter | None = None) -> int:
+        return (await self._ask(lambda: self._handle.count.remote(filter))).unwrap()  # type: ignore[no-any-return]
 
     async def health(self) -> IndexHealth:
         return await self._ask(lambda: self._handle.health.remote())  # type: ignore[no-any-return]

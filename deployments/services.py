@@ -46,13 +46,15 @@ def build_services(
     cached: EncodePort | None = None,
     rewrite: Rewrite = "off",
     on_unread: Callable[[str], None] = lambda id: None,
+    sole_writer: bool = True,
     reranker: RerankPort | None = None,
     rerank: RerankDefaults = RerankDefaults(),
     on_rerank: Callable[[str], None] = lambda did: None,
 ) -> Services:
     """The services over these ports. `cached` serves all but readiness, which must reach the encoder itself.
 
-    `rewrite` is for searches that do not say; `on_unread` hears of items whose image is still to be read.
+    `rewrite` is for searches that do not say; `on_unread` hears of items whose image is still to be read;
+    `sole_writer` says that no other process writes items.
     `rerank` is how searches are reranked that do not say; `on_rerank` hears what became of each.
     """
     serving = cached or encoder
@@ -61,7 +63,7 @@ def build_services(
         cascade = Cascade(reranker, index, media, rerank.budget, by_default=rerank.searches, on_done=on_rerank)
     return Services(
         search=SearchService(serving, index, info, rewrite=rewrite, cascade=cascade),
-        items=ItemService(serving, index, media, info, images, on_unread=on_unread),
+        items=ItemService(serving, index, media, info, images, on_unread=on_unread, sole_writer=sole_writer),
         embeddings=EmbeddingService(serving, info),
         rerank=RerankService(reranker, index, media),
         health=HealthService(encoder, index, info),
