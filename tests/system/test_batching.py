@@ -31,7 +31,7 @@ def send(url: str, path: str, *, clients: int, requests: int) -> LoadReport:
     numbers = count()
 
     def make(_: int) -> bytes:
-        words = f"{clients} clients, number {next(numbers)}"
+        words = f"{path}, {clients} clients, number {next(numbers)}"  # never what the cache has seen
         return json_request(path, {"text": words} if path == "/v1/items" else {"input": words})
 
     return asyncio.run(closed_loop(url, make, clients=clients, seconds=120, most=requests))
