@@ -112,6 +112,10 @@ class EncoderWorker:
         """Items that wait, by lane."""
         return {"interactive": self._queue.queued("interactive"), "bulk": self._queue.queued("bulk")}
 
+    def oom_splits(self) -> int:
+        """How often a batch did not fit the device and was halved; 0 for an encoder that does not halve."""
+        return int(getattr(self._encoder, "oom_splits", 0))
+
     @staticmethod
     def _outcome(item: Released[Encoded], prepare_s: float) -> EncodeOutcome:
         stages = {"prepare": prepare_s, "encode_queue": item.queued_s, "encode": item.ran_s}
@@ -175,6 +179,7 @@ class EncoderDeployment:
         reply = await self._worker.encode(tasks)
         for lane, count in self._worker.queued().items():
             self._metrics.encoder_queued(lane, count)
+        self._metrics.encoder_oom_splits(self._worker.oom_splits())
         return reply
 
     async def __del__(self) -> None:

@@ -25,13 +25,16 @@ class Metrics:
             tag_keys=("operation", "stage"),
         )
         self._errors = Counter("crossray_errors", "Answers that were errors.", tag_keys=("operation", "code"))
-        self._items = Counter("crossray_items", "Items written.", tag_keys=("kind", "outcome"))
         self._batch_size = Histogram(
             "crossray_encoder_batch_size", "Items in a batch that ran.", boundaries=_SIZES, tag_keys=("encoder",)
         )
         self._batch_seconds = Histogram(
             "crossray_encoder_batch_seconds", "Time a batch ran.", boundaries=_SECONDS, tag_keys=("encoder",)
         )
+        self._oom_splits = Counter(
+            "crossray_encoder_oom_splits", "Batches halved because they did not fit the device.", tag_keys=("encoder",)
+        )
+        self._oom_seen = 0
         self._queued = Gauge("crossray_encoder_queued", "Items that wait for the device.", tag_keys=("encoder", "lane"))
         self._cache_lookups = Counter(
             "crossray_cache_lookups",
@@ -64,13 +67,15 @@ class Metrics:
     def error(self, operation: str, code: str) -> None:
         self._errors.inc(1, tags={"operation": operation, "code": code})
 
-    def item(self, kind: str, outcome: str) -> None:
-        """`outcome` is created, updated, unchanged or deleted."""
-        self._items.inc(1, tags={"kind": kind, "outcome": outcome})
-
     def encoder_batch(self, size: int, seconds: float) -> None:
         self._batch_size.observe(size, tags={"encoder": self._encoder})
         self._batch_seconds.observe(seconds, tags={"encoder": self._encoder})
+
+    def encoder_oom_splits(self, total: int) -> None:
+        """How often, since the encoder was loaded, a batch did not fit the device and was halved."""
+        if total > self._oom_seen:
+            self._oom_splits.inc(total - self._oom_seen, tags={"encoder": self._encoder})
+            self._oom_seen = total
 
     def encoder_queued(self, lane: str, count: int) -> None:
         self._queued.set(count, tags={"encoder": self._encoder, "lane": lane})

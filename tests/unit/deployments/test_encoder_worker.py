@@ -70,3 +70,13 @@ async def test_what_cannot_be_prepared_fails_alone() -> None:
     assert isinstance(first, np.ndarray)
     assert isinstance(refused, InputError)
     assert isinstance(tripped, EncoderFault)
+
+
+async def test_halved_batches_are_counted_where_the_encoder_halves() -> None:
+    class Halving(FakeEncoder):
+        oom_splits = 3
+
+    for encoder, expected in ((Halving(), 3), (FakeEncoder(), 0)):
+        worker = EncoderWorker(encoder, BatchLimits(), pool=PreparePool(encoder.preparer, 1))
+        assert worker.oom_splits() == expected
+        await worker.close()
