@@ -195,8 +195,9 @@ def _to_payload(row: tuple[Any, ...]) -> Payload:
         width=width,
         height=height,
         source=source,
-        tags=tuple(json.loads(tags)),
-        metadata=json.loads(metadata),
+        # Most items have neither, and parsing both costs as much as the rest of reading a hit.
+        tags=() if tags == "[]" else tuple(json.loads(tags)),
+        metadata={} if metadata == "{}" else json.loads(metadata),
         created_at=created_at,
         ocr_text=ocr_text,
     )

@@ -21,12 +21,14 @@ from retrieval.embedded.locks import SharedLock
 from retrieval.embedded.rows import Rows
 from retrieval.embedded.store import Store
 from retrieval.filters import And, Filter, In
-from retrieval.ranking import candidates, exact_scores, rank
+from retrieval.ranking import MARGIN, candidates, exact_scores, rank
 
 CHUNK = 16_384
 CHUNK_LATE = 2_048
 LATE_ROWS = 1_024
 """Rows written since the inverted file was built that are compared exactly, until there are this many."""
+TIES = 8
+"""Rows asked for beyond those wanted, so that ties at the edge show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +118,23 @@ class Structure:
 
     def _compare(self, vector: Vector, top_k: int, mask: Mask | None, passing: int) -> NDArray[np.int64]:
         if mask is None:
-            return candidates(self.rows.matrix @ vector, top_k)
+            return self._nearest(vector, top_k)
         slots = np.flatnonzero(mask)
         # Above a half, reading every row in order is faster than picking rows.
         scores = (self.rows.matrix @ vector)[slots] if 2 * passing > self.rows.count else self._pick(vector, slots)
         return np.asarray(slots[candidates(scores, top_k)])
+
+    def _nearest(self, vector: Vector, top_k: int) -> NDArray[np.int64]:
+        """Slots of the best rows of all, ties at the edge included. One pass that keeps a heap and not every score."""
+        faiss = load_faiss()
+        matrix = self.rows.matrix
+        wanted = min(top_k + TIES, len(matrix))
+        if wanted == 0:
+            return np.empty(0, dtype=np.int64)
+        (scores,), (slots,) = faiss.knn(vector[None], matrix, wanted, metric=faiss.METRIC_INNER_PRODUCT)
+        if wanted < len(matrix) and scores[-1] >= scores[top_k - 1] - MARGIN:  # more ties than there was room for
+            return candidates(matrix @ vector, top_k)
+        return np.asarray(slots, dtype=np.int64)
 
     def _pick(self, vector: Vector, slots: NDArray[np.int64]) -> Vector:
         """Inner products with some rows, without copying them together first."""
@@ -138,12 +152,11 @@ class Structure:
         if allowed is not None:
             allowed[: rows.count] = rows.indexed if mask is None else rows.indexed & mask
         proposed = ivf.propose(vector, top_k, allowed)
-        late = rows.unindexed()
-        if mask is not None:
-            late = late[mask[late]]
-        if len(late):
-            late = late[candidates(self._pick(vector, late), top_k)]
-        return np.concatenate([proposed, late])
+        slots = proposed
+        if self._late():
+            late = rows.unindexed()
+            slots = np.concatenate([proposed, late if mask is None else late[mask[late]]])
+        return slots[candidates(self._pick(vector, slots), top_k)]
 
     def is_due(self) -> bool:
         """Whether `maintain` has something to do."""
