@@ -81,7 +81,12 @@ def bare_faiss(index: VectorIndex, matrix: Vector) -> Callable[[Vector], tuple[f
     structure: Any = rows
     parameters = None
     if ivf is not None:
-        structure = faiss.IndexRefine(ivf.index, rows)
+        lists_of_all = faiss.clone_index(ivf.index)
+        assert isinstance(index, EmbeddedIndex)
+        late = index._structure.rows.unindexed()  # a few rows may not be in the lists yet
+        if len(late):
+            lists_of_all.add_with_ids(matrix[late], late)
+        structure = faiss.IndexRefine(lists_of_all, rows)
         lists = faiss.SearchParametersIVF(nprobe=ivf.nprobe)  # type: ignore[call-arg]
         factor = MIN_PROPOSALS / TOP_K
         parameters = faiss.IndexRefineSearchParameters(k_factor=factor, base_index_params=lists)  # type: ignore[call-arg]

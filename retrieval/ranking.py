@@ -28,8 +28,7 @@ def candidates(scores: Vector, top_k: int) -> np.ndarray[tuple[int], np.dtype[np
 def exact_scores(rows: Vector, query: Vector) -> list[float]:
     """Cosines of unit rows `(n, dim)` with a unit query, summed in float64, rounded, and kept within -1 and 1."""
     products = (rows.astype(np.float64) * query).sum(axis=1)
-    rounded: list[float] = np.clip(np.round(products, DECIMALS), -1.0, 1.0).tolist()
-    return rounded
+    return [min(1.0, max(-1.0, round(product, DECIMALS))) for product in products.tolist()]
 
 
 def rank(ids: Sequence[str], scores: Sequence[float], top_k: int) -> list[int]:

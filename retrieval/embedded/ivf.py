@@ -54,8 +54,9 @@ class Ivf:
         parameters = faiss.SearchParametersIVF(nprobe=nprobe, sel=selector)
         wanted = max(MIN_PROPOSALS, OVERSAMPLING * top_k)
         _, found = self.index.search(query[None], wanted, params=parameters)
+        slots = np.asarray(found[0][found[0] >= 0], dtype=np.int64)
         # A row that was replaced and added again is there twice.
-        return np.asarray(np.unique(found[0][found[0] >= 0]), dtype=np.int64)
+        return slots if len(set(slots.tolist())) == len(slots) else np.unique(slots)
 
     def assign(self, rows: Vector) -> NDArray[np.int64]:
         """The list of each row."""
