@@ -16,18 +16,11 @@ import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from cluster.errors import ApiError, ServerUnreachable
-from deployments.schemas import (
-    ErrorAnswer,
-    HealthAnswer,
-    ItemPage,
-    LookupAnswer,
-    MatchAnswer,
-    ModelAnswer,
-    ModelsAnswer,
-    SearchAnswer,
-    StoredAnswer,
-    StoredBatchAnswer,
-)
+from deployments.schemas.errors import ErrorAnswer
+from deployments.schemas.items import ItemPage, LookupAnswer, StoredAnswer, StoredBatchAnswer
+from deployments.schemas.match import MatchAnswer
+from deployments.schemas.search import SearchAnswer
+from deployments.schemas.status import HealthAnswer, ModelAnswer, ModelsAnswer
 
 Answer = TypeVar("Answer", bound=BaseModel)
 RETRIED_STATUSES = frozenset({429, 502, 503, 504})

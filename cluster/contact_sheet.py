@@ -15,7 +15,7 @@ from cluster.errors import ApiError
 
 if TYPE_CHECKING:
     from cluster.client import Client
-    from deployments.schemas import HitAnswer, SearchAnswer
+    from deployments.schemas.search import HitAnswer, SearchAnswer
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #667080; --paper: #f6f7f9; --card: #fff; --line: #dfe3e8;

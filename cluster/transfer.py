@@ -23,7 +23,9 @@ from cluster.client import Client
 from cluster.errors import BadExport, ClusterError
 from cluster.files import open_result
 from cluster.indexing.upload import Failure
-from deployments.schemas import ErrorAnswer, ItemAnswer, ItemPage, ModelAnswer
+from deployments.schemas.errors import ErrorAnswer
+from deployments.schemas.items import ItemAnswer, ItemPage
+from deployments.schemas.status import ModelAnswer
 from encoders.contract import VectorContract
 from encoders.errors import ContractMismatch
 

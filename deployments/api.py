@@ -11,13 +11,17 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from deployments import rerank_schemas, schemas
 from deployments.bodies import explain_faults
 from deployments.errors import ERRORS, BadRequest, MethodNotAllowed, NotFound, code_of
 from deployments.gate import Gate
 from deployments.openapi import document_bodies
 from deployments.render import error_response
 from deployments.routes import embeddings, items, rerank, search, status
+from deployments.schemas.embeddings import EmbeddingsRequest
+from deployments.schemas.items import Item, ItemBatch, LookupRequest
+from deployments.schemas.match import MatchRequest
+from deployments.schemas.rerank import RerankRequest
+from deployments.schemas.search import SearchRequest
 from deployments.services import Services
 from deployments.space import FINGERPRINT_HEADER
 from deployments.stages import Stages
@@ -48,13 +52,13 @@ def build_api(
         app.include_router(module.router(services))
     document_bodies(
         app,
-        schemas.SearchRequest,
-        schemas.Item,
-        schemas.ItemBatch,
-        schemas.LookupRequest,
-        schemas.EmbeddingsRequest,
-        schemas.MatchRequest,
-        rerank_schemas.RerankRequest,
+        SearchRequest,
+        Item,
+        ItemBatch,
+        LookupRequest,
+        EmbeddingsRequest,
+        MatchRequest,
+        RerankRequest,
     )
 
     async def answer_error(request: Request, error: Exception) -> Response:

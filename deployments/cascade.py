@@ -18,7 +18,7 @@ from deployments.errors import BadRequest, CrossrayError
 from deployments.ports import IndexPort, RerankPort
 from deployments.rerank import RerankReply, RerankTask
 from deployments.reranking import stored_input
-from deployments.schemas import Part, SearchRequest
+from deployments.schemas.search import Part, SearchRequest
 from encoders import EncoderError, EncoderInput
 from retrieval import Hit, MediaStore, RetrievalError
 

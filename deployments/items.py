@@ -20,7 +20,7 @@ from deployments.errors import NotFound
 from deployments.id_locks import IdLocks
 from deployments.ocr import is_pending
 from deployments.ports import EncodePort, IndexPort
-from deployments.schemas import Item
+from deployments.schemas.items import Item
 from deployments.space import require_space
 from deployments.stages import Stages
 from encoders import EncoderInfo, EncoderInput, Vectors

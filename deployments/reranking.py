@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from deployments.errors import BadRequest, NotFound
 from deployments.ports import IndexPort, RerankPort
 from deployments.rerank import RerankReply, RerankTask
-from deployments.rerank_schemas import RerankDocument, RerankRequest
+from deployments.schemas.rerank import RerankDocument, RerankRequest
 from deployments.stages import Stages
 from encoders import EncoderInput, InputError
 from encoders.errors import EncoderError

@@ -16,7 +16,7 @@ from deployments.encoder import EncodeTask
 from deployments.errors import BadRequest, NotFound
 from deployments.ports import EncodePort, IndexPort
 from deployments.reranking import NO_RERANKER
-from deployments.schemas import Part, SearchRequest
+from deployments.schemas.search import Part, SearchRequest
 from deployments.space import require_space
 from deployments.stages import Stages
 from encoders import EncoderInfo, EncoderInput, InputError, Vectors

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from deployments.errors import Conflict
-from deployments.schemas import SpaceClaim
+from deployments.schemas.space import SpaceClaim
 from encoders import EncoderInfo, VectorContract
 
 FINGERPRINT_HEADER = "X-Crossray-Fingerprint"

@@ -34,7 +34,7 @@ from deployments.items import ItemService
 from deployments.local import LocalEncoder, LocalIndex
 from deployments.ports import EncodePort
 from deployments.prepare_pool import PreparePool
-from deployments.schemas import Item
+from deployments.schemas.items import Item
 from deployments.stages import Stages
 from encoders import Encoder, EncoderInput
 from encoders.images import ImageLimits

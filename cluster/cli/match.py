@@ -12,7 +12,7 @@ from cluster.cli.connection import JsonOption, UrlOption, connect
 from cluster.cli.output import results, write_json
 
 if TYPE_CHECKING:
-    from deployments.schemas import MatchAnswer
+    from deployments.schemas.match import MatchAnswer
 
 HELP = """Compare every text with every image, nothing stored. Each cell is the cosine, and the match probability where
 the encoder is calibrated.

@@ -14,7 +14,7 @@ from cluster.errors import ClusterError
 
 if TYPE_CHECKING:
     from cluster.client import Client
-    from deployments.schemas import HitAnswer, SearchAnswer
+    from deployments.schemas.search import HitAnswer, SearchAnswer
 
 HELP = """Search what was indexed: by words in any language the encoder knows, by a photo, or by a stored item.
 

@@ -15,7 +15,7 @@ from cluster.demo.questions import RIGHT_WITHIN, TOP_K, Photos, Question
 from cluster.errors import ClusterError
 from cluster.indexing.sources import Source
 from cluster.indexing.upload import Indexer, IndexReport
-from deployments.schemas import SearchAnswer
+from deployments.schemas.search import SearchAnswer
 from encoders.images import sniff
 
 DEMO_SET = "demo"

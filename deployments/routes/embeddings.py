@@ -12,7 +12,8 @@ from deployments.bodies import parse_json
 from deployments.errors import BadRequest
 from deployments.openapi import json_body
 from deployments.render import error_content, json_response
-from deployments.schemas import EmbeddingsRequest, MatchAnswer, MatchRequest
+from deployments.schemas.embeddings import EmbeddingsRequest
+from deployments.schemas.match import MatchAnswer, MatchRequest
 from deployments.services import Services
 from deployments.space import require_header
 from encoders import EncoderInput, InputError, Vectors

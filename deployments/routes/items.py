@@ -13,7 +13,7 @@ from deployments.errors import BadRequest, Overloaded, Unavailable, status_of
 from deployments.items import Stored
 from deployments.openapi import json_body, json_or_form
 from deployments.render import error_content, json_response, record_content
-from deployments.schemas import (
+from deployments.schemas.items import (
     Item,
     ItemAnswer,
     ItemBatch,

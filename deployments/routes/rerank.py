@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from deployments.bodies import parse_json
 from deployments.openapi import json_body
 from deployments.render import json_response
-from deployments.rerank_schemas import RerankAnswer, RerankDocument, RerankRequest
+from deployments.schemas.rerank import RerankAnswer, RerankDocument, RerankRequest
 from deployments.services import Services
 
 PAIRS_A_SEARCH_UNIT = 100

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from deployments.bodies import is_multipart, parse_json, parse_object, read_form
 from deployments.openapi import json_or_form
 from deployments.render import hit_content, json_response
-from deployments.schemas import SearchAnswer, SearchRequest
+from deployments.schemas.search import SearchAnswer, SearchRequest
 from deployments.services import Services
 from deployments.space import require_header
 from deployments.stages import Stages

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from fastapi import APIRouter, Request, Response
 
 from deployments.render import json_response
-from deployments.schemas import HealthAnswer, ModelsAnswer
+from deployments.schemas.status import HealthAnswer, ModelsAnswer
 from deployments.services import Services
 
 

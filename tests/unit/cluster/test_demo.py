@@ -9,7 +9,7 @@ import pytest
 from cluster.demo.photos import bundled_photos
 from cluster.demo.questions import MILVUS_PHOTOS, ON_LOCAL, ON_MILVUS
 from cluster.demo.texts import demo_texts
-from deployments.schemas import SearchRequest
+from deployments.schemas.search import SearchRequest
 from encoders.images import sniff
 from retrieval.filters import parse_filter
 

@@ -21,7 +21,8 @@ from deployments.items import ItemService
 from deployments.local import LocalEncoder, LocalIndex
 from deployments.ports import EncodePort
 from deployments.prepare_pool import PreparePool
-from deployments.schemas import Item, SearchRequest
+from deployments.schemas.items import Item
+from deployments.schemas.search import SearchRequest
 from deployments.search import SearchService
 from deployments.stages import Stages
 from encoders import EncoderInput, InputError, Vectors

@@ -16,7 +16,7 @@ from deployments.errors import NotFound
 from deployments.items import ItemService
 from deployments.local import LocalEncoder, LocalIndex
 from deployments.prepare_pool import PreparePool
-from deployments.schemas import Item
+from deployments.schemas.items import Item
 from deployments.stages import Stages
 from encoders.fake import FakeEncoder
 from encoders.images import ImageLimits

@@ -22,7 +22,7 @@ from deployments.local import LocalEncoder, LocalIndex
 from deployments.ocr import OcrLimits, OcrWorker, RemoteDoorbell
 from deployments.prepare_pool import PreparePool
 from deployments.retriever import RetrieverWorker
-from deployments.schemas import Item
+from deployments.schemas.items import Item
 from deployments.stages import Stages
 from encoders.enhance import Enhancement, Pixels
 from encoders.fake import FakeEncoder

@@ -13,7 +13,7 @@ from deployments.batch_queue import BatchLimits
 from deployments.encoder import EncodeOutcome, EncoderWorker, EncodeTask
 from deployments.local import LocalEncoder, LocalIndex
 from deployments.prepare_pool import PreparePool
-from deployments.schemas import SearchRequest
+from deployments.schemas.search import SearchRequest
 from deployments.services import build_services
 from deployments.stages import Stages
 from encoders.fake import FakeEncoder

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deployments.errors import param_of, status_of
-from deployments.schemas import ContractBody
+from deployments.schemas.space import ContractBody
 from deployments.space import FINGERPRINT_HEADER
 from encoders import VectorContract
 from retrieval.errors import SpaceMismatch

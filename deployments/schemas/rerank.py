@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, model_validator
 
-from deployments.schemas import Body, EmbeddingInput, ImageBytes, ItemId
+from deployments.schemas.embeddings import EmbeddingInput
+from deployments.schemas.fields import Body, ImageBytes, ItemId
 
 MAX_RERANK_DOCUMENTS = 256
 MAX_INSTRUCTION_CHARS = 2000

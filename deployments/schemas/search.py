@@ -1,0 +1,117 @@
+"""The bodies of `POST /v1/search`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
+
+from deployments.schemas.fields import Body, ImageBytes, ItemId, Number
+from deployments.schemas.items import ItemFields
+from deployments.schemas.space import SpaceClaim
+from encoders.queries import Rewrite
+
+Target = Literal["image", "text", "any"]
+
+MAX_TOP_K = 1000
+
+MAX_MIX = 16
+
+MAX_RERANK_DEPTH = 100
+
+
+class Part(Body):
+    """One part of a weighted mix: a text, an image, both fused, or a stored item; a negative weight pushes away."""
+
+    text: str | None = None
+    image: ImageBytes | None = None
+    id: ItemId | None = None
+    weight: Annotated[Number, Field(ge=-10, le=10)] = 1.0
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Part:
+        if self.id is not None and (self.text is not None or self.image is not None):
+            raise ValueError("give an id, or a text and/or an image, not both")
+        if self.id is None and self.text is None and self.image is None:
+            raise ValueError("give a text, an image, both, or an id")
+        return self
+
+
+def as_rerank_options(value: Any) -> Any:
+    """`true` is the settings' budget, `false` a depth of none."""
+    return ({} if value else {"depth": 0}) if isinstance(value, bool) else value
+
+
+class RerankOptions(Body):
+    """What reranking a search may cost; what is not given is as in the settings."""
+
+    depth: Annotated[int, Field(strict=True, ge=0, le=MAX_RERANK_DEPTH)] | None = Field(
+        None, description="Hits to rerank; 0 for none."
+    )
+    deadline_ms: Annotated[int, Field(strict=True, ge=1, le=60_000)] | None = None
+    margin: Annotated[Number, Field(ge=0, le=2)] | None = Field(
+        None, description="Rerank only when the cosines of the first and the last hit are this close; null for always."
+    )
+
+
+class SearchRequest(SpaceClaim):
+    """`POST /v1/search`: by text, by image, by both fused, by a stored id, or by a weighted mix of these."""
+
+    text: str | None = Field(None, description="What to look for, in any language the encoder knows.")
+    image: ImageBytes | None = Field(None, description="Base64 or data URI; a multipart upload may be used instead.")
+    id: ItemId | None = Field(None, description="A stored item to find neighbours of; it is not among its own hits.")
+    mix: Annotated[list[Part], Field(min_length=1, max_length=MAX_MIX)] | None = None
+    target: Target = Field("any", description="What to find: items with an image, items with a text, or any.")
+    top_k: Annotated[int, Field(strict=True, ge=1, le=MAX_TOP_K)] = 10
+    filter: dict[str, Any] | None = Field(None, description='E.g. {"field": "year", "op": "gte", "value": 2020}.')
+    min_score: Annotated[Number, Field(ge=-1, le=1)] | None = None
+    rewrite: Rewrite | None = Field(
+        None,
+        description="How a text is put to the encoder; `queries.rewrite` when not given. A mix is never rewritten.",
+    )
+    rerank: Annotated[
+        RerankOptions | None, BeforeValidator(as_rerank_options, json_schema_input_type=bool | RerankOptions | None)
+    ] = Field(None, description="A second look at the first hits: true, false, or its budget.")
+
+    @model_validator(mode="after")
+    def _one_query(self) -> SearchRequest:
+        given = [self.mix is not None, self.id is not None, self.text is not None or self.image is not None]
+        if sum(given) != 1:
+            raise ValueError("give exactly one of: text and/or image, id, mix")
+        return self
+
+    def parts(self) -> list[Part]:
+        """The query as a mix, whatever shape it came in."""
+        return self.mix if self.mix is not None else [Part(text=self.text, image=self.image, id=self.id, weight=1.0)]
+
+
+class HitAnswer(ItemFields):
+    """One hit; `score` is the cosine, `rerank_score` the reranker's relevance in 0…1 where it looked at the hit."""
+
+    score: float
+    rerank_score: float | None = None
+
+
+class StageAnswer(BaseModel):
+    """What one stage of a search did, to how many hits, and why it did not do more."""
+
+    name: Literal["dense", "rerank"]
+    did: Literal["searched", "reranked", "skipped"]
+    ms: float
+    depth: int
+    reason: str = ""
+
+
+class SearchAnswer(BaseModel):
+    """`stages` holds `rerank` only where it was asked for.
+
+    `timings_ms` repeats the `Server-Timing` header: its stages sum to `total`.
+    """
+
+    hits: list[HitAnswer]
+    target: Target
+    rewritten_query: str | None = Field(None, description="The text that was encoded, null where it is the one sent.")
+    model: str
+    fingerprint: str
+    stages: list[StageAnswer] = []
+    timings_ms: dict[str, float]
