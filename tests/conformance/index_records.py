@@ -1,16 +1,18 @@
-"""Records, filters and openers for the tests of indexes."""
+"""Records, filters, openers and comparisons for the tests of indexes."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 
-from retrieval.base import KINDS_OF_TARGET, Payload, Record, Vector, VectorIndex
+from retrieval.base import KINDS_OF_TARGET, Hit, Payload, Record, Vector, VectorIndex
 from retrieval.filters import MAX_INT, TEXTS, And, Contains, Exists, Filter, In, Not, Or, Range
 from retrieval.open import Backend, EmbeddedOptions, open_index
 
@@ -85,6 +87,23 @@ def payload(i: int) -> Payload:
 
 def record(i: int, seed: int | None = None) -> Record:
     return Record(f"id-{i:03}", unit(i if seed is None else seed), payload(i))
+
+
+COUNT = 60
+RECORDS = [record(i) for i in range(COUNT)]
+
+
+def assert_same_record(found: Record | None, expected: Record) -> None:
+    assert found is not None
+    assert found.id == expected.id
+    np.testing.assert_array_equal(found.vector, expected.vector)
+    assert found.payload == expected.payload
+
+
+def assert_same_hits(found: Sequence[Hit], expected: Sequence[Hit]) -> None:
+    assert [hit.id for hit in found] == [hit.id for hit in expected]
+    assert [hit.payload for hit in found] == [hit.payload for hit in expected]
+    assert [hit.score for hit in found] == pytest.approx([hit.score for hit in expected], abs=2e-6)
 
 
 FILTERS: tuple[dict[str, Any], ...] = (

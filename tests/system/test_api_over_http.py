@@ -11,7 +11,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.bad_inputs import BadInput, bad_inputs, check_refusal, with_fingerprint
+from tests.bad_inputs.case import BadInput, check_refusal, with_fingerprint
+from tests.bad_inputs.table import bad_inputs
 from tests.system.clusters import Cluster
 
 

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.bad_inputs import BadInput, bad_inputs, check_refusal, with_fingerprint
+from tests.bad_inputs.case import BadInput, check_refusal, with_fingerprint
+from tests.bad_inputs.table import bad_inputs
 from tests.unit.deployments.conftest import Api, Start
 
 CASES = bad_inputs()
