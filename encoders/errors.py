@@ -2,6 +2,7 @@
 
 EncoderError
 ├── InputError         this one input cannot be embedded: the caller's to mend
+├── Unstructured       a model read nothing usable out of this one query: the rules still do
 ├── ContractMismatch   two vector contracts differ: comparing their vectors would be silently wrong
 ├── ModelUnavailable   the model cannot be loaded here; the message says what to run
 ├── OutOfMemory        some items of a batch do not fit on the device even alone; carries the others' vectors
@@ -29,6 +30,10 @@ class InputError(EncoderError):
 
     def __str__(self) -> str:
         return self.message
+
+
+class Unstructured(EncoderError):
+    """A model read nothing usable out of one query, and would not the next time either; the message says why."""
 
 
 class ContractMismatch(EncoderError):

@@ -1,4 +1,7 @@
-"""Encoders and rerankers by name. The tables import nothing: a model's module is imported when the model is loaded."""
+"""Encoders, rerankers and query structurers by name.
+
+The tables import nothing: a model's module is imported when the model is loaded.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 
 from encoders.base import Encoder
 from encoders.errors import ModelUnavailable
+from encoders.queries.base import QueryStructurer
 from encoders.reranking import Reranker
 
 
@@ -52,6 +56,17 @@ RERANKERS: dict[str, Registered] = {
     ),
 }
 
+STRUCTURERS: dict[str, Registered] = {
+    "fake-structurer": Registered(
+        "encoders.queries.fake:FakeStructurer", None, "No model: a query's last words. For tests."
+    ),
+    "qwen3-vl-structurer": Registered(
+        "encoders.qwen3_vl.query_structurer:load_qwen3_vl_structurer",
+        "qwen",
+        "Qwen3-VL-Instruct reads what a query asks for, from a local checkpoint: `queries.rewrite: model`.",
+    ),
+}
+
 
 def load_encoder(name: str, **options: Any) -> Encoder:
     """The encoder called `name`, loaded with its own keyword options.
@@ -67,6 +82,12 @@ def load_reranker(name: str, **options: Any) -> Reranker:
     """The reranker called `name`, loaded with its own keyword options. Raises as `load_encoder` does."""
     reranker: Reranker = _load(RERANKERS, "reranker", name, options)
     return reranker
+
+
+def load_structurer(name: str, **options: Any) -> QueryStructurer:
+    """The query structurer called `name`, loaded with its own keyword options. Raises as `load_encoder` does."""
+    structurer: QueryStructurer = _load(STRUCTURERS, "query structurer", name, options)
+    return structurer
 
 
 def _load(table: dict[str, Registered], kind: str, name: str, options: dict[str, Any]) -> Any:

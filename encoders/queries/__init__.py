@@ -1,6 +1,21 @@
 """Queries as people write them, turned into what an encoder was made for."""
 
-from encoders.queries.rewrite import Prompt, Rewrite, prompt_for, rewrite_query
-from encoders.queries.structure import StructuredQuery, structure_query
+from encoders.queries.base import MAX_QUERY_CHARS, QueryStructurer, Structured, StructuredQuery, StructurerInfo
+from encoders.queries.rewrite import Prompt, Rewrite, prompt_for, render_query, rewrite_query
+from encoders.queries.structure import STYLES, RuleStructurer, structure_query
 
-__all__ = ["Prompt", "Rewrite", "StructuredQuery", "prompt_for", "rewrite_query", "structure_query"]
+__all__ = [
+    "MAX_QUERY_CHARS",
+    "STYLES",
+    "Prompt",
+    "QueryStructurer",
+    "Rewrite",
+    "RuleStructurer",
+    "Structured",
+    "StructuredQuery",
+    "StructurerInfo",
+    "prompt_for",
+    "render_query",
+    "rewrite_query",
+    "structure_query",
+]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from encoders.queries.structure import Language, StructuredQuery, structure_query
+from encoders.queries.base import Language, StructuredQuery
+from encoders.queries.structure import structure_query
 
-Rewrite: TypeAlias = Literal["off", "template"]
-REWRITES: tuple[Rewrite, ...] = ("off", "template")
+Rewrite: TypeAlias = Literal["off", "template", "model"]
+REWRITES: tuple[Rewrite, ...] = ("off", "template", "model")
+"""Not at all, from the structure that the rules find, or from the one that a QueryStructurer with a model finds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,14 @@ CAPTION = Prompt(en="a photo of {}", zh="{}的照片")
 """CLIP's own (Radford et al., 2021, section 3.1.4): its texts were captions, and a bare noun is none."""
 
 _PROMPTS = {"dual-tower": CAPTION}
-_ZH = {"painting": "油画", "watercolour": "水彩画", "sketch": "素描", "cartoon": "漫画", "illustration": "插画"}
+_ZH = {
+    "painting": "油画",
+    "watercolour": "水彩画",
+    "drawing": "图画",
+    "sketch": "素描",
+    "cartoon": "漫画",
+    "illustration": "插画",
+}
 
 
 def prompt_for(encoder: str) -> Prompt:
@@ -36,8 +45,12 @@ def prompt_for(encoder: str) -> Prompt:
 
 
 def rewrite_query(query: str, prompt: Prompt) -> str:
-    """The query without what merely asks, in the encoder's prompt."""
-    structured = structure_query(query)
+    """The query without what merely asks, by the rules, in the encoder's prompt."""
+    return render_query(structure_query(query), prompt)
+
+
+def render_query(structured: StructuredQuery, prompt: Prompt) -> str:
+    """What a structure asks for in the encoder's prompt, whoever found the structure."""
     if structured.style is not None:
         return _styled(structured, structured.style)
     return prompt.of(structured.language).replace("{}", structured.subject)

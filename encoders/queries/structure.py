@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Sequence
 
-Language: TypeAlias = Literal["en", "zh"]
-
-_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
+from encoders.queries.base import Structured, StructuredQuery, StructurerInfo, language_of
 
 _PHOTO = r"(?:photo(?:graph)?s?|pictures?|pics?|images?|snapshots?|shots?)"
 _STYLES = {
@@ -25,6 +22,9 @@ _STYLES = {
     "cartoon": r"cartoons?",
     "illustration": r"illustrations?",
 }
+STYLES = tuple(_STYLES)
+"""What a query may ask for beside a photo."""
+
 _MEDIUM = "|".join([f"(?P<photo>{_PHOTO})", *(f"(?P<{name}>{forms})" for name, forms in _STYLES.items())])
 _SOME = r"(?:(?:a few|a|an|the|some|any|all(?: the)?|my|more)\s+)?"
 _ASKING_EN = re.compile(
@@ -59,19 +59,10 @@ _END = re.compile(r"[\s.,;:!?。，；：！？、…]+$")
 _PARTICLE_ZH = re.compile(r"(?:吗|呢|吧|好吗|谢谢|可以吗)$")
 
 
-@dataclass(frozen=True, slots=True)
-class StructuredQuery:
-    """What a query asks for. `style` is None for a photo, which is what most ask for and most do not say."""
-
-    subject: str
-    style: str | None
-    language: Language
-
-
 def structure_query(query: str) -> StructuredQuery:
     """Its structure; the whole query is the subject where nothing else would be left."""
     text = " ".join(unicodedata.normalize("NFKC", query).split())
-    language: Language = "zh" if _HAN.search(text) else "en"
+    language = language_of(text)
     subject, style = _strip_zh(text) if language == "zh" else _strip_en(text)
     subject = _ARTICLE.sub(lambda article: article.group().lower(), subject)
     return StructuredQuery(subject or text, style if subject else None, language)
@@ -93,3 +84,17 @@ def _strip_zh(text: str) -> tuple[str, str | None]:
     asked = _ASKING_ZH.sub("", text[: medium.start()] if medium else text, count=1)
     subject = _COUNT_ZH.sub("", asked, count=1) if medium or asked != text else asked
     return subject, _STYLES_ZH.get(medium.group("style") or "") if medium else None
+
+
+class RuleStructurer:
+    """The rules as a QueryStructurer. They always find something."""
+
+    @property
+    def info(self) -> StructurerInfo:
+        return StructurerInfo("rules", "rules", "1", "")
+
+    def structure(self, queries: Sequence[str]) -> list[Structured]:
+        return [structure_query(query) for query in queries]
+
+    def close(self) -> None:
+        """Nothing to free."""

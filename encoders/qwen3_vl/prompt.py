@@ -92,6 +92,20 @@ class ChatTokenizer:
     def render(self, messages: Sequence[Message], generation_prompt: bool) -> str:
         return str(_compile(self.template).render(messages=list(messages), add_generation_prompt=generation_prompt))
 
+    def encode(self, rendered: str) -> list[int]:
+        """The ids of a text that was rendered already; names of special tokens in it are those tokens."""
+        return [int(id) for id in self._tokenizer.encode(rendered).ids]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
+
+    def ordinary_tokens(self) -> dict[int, str]:
+        """The text of each token by its id, without the special ones. Half a character is shown as U+FFFD."""
+        special = set(self._tokenizer.get_added_tokens_decoder())
+        ids = [id for id in self._tokenizer.get_vocab().values() if id not in special]
+        texts = self._tokenizer.decode_batch([[id] for id in ids], skip_special_tokens=False)
+        return dict(zip(ids, texts, strict=True))
+
     def tokenise(
         self, messages: Sequence[Message], grids: Sequence[tuple[int, int]], generation_prompt: bool
     ) -> Tokens:

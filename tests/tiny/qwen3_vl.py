@@ -59,7 +59,7 @@ TRUE_2B_SHAPE: dict[str, Any] = {
 TRUE_2B_VOCABULARY = 151_936
 
 
-def build_config(shape: dict[str, Any], token_ids: dict[str, int], vocab_size: int) -> Any:
+def build_config(shape: dict[str, Any], token_ids: dict[str, int], vocab_size: int, tied: bool = True) -> Any:
     """The transformers configuration of `shape`, with this tokenizer's special ids."""
     from transformers import Qwen3VLConfig
 
@@ -78,18 +78,26 @@ def build_config(shape: dict[str, Any], token_ids: dict[str, int], vocab_size: i
         video_token_id=token_ids["<|video_pad|>"],
         vision_start_token_id=token_ids["<|vision_start|>"],
         vision_end_token_id=token_ids["<|vision_end|>"],
-        tie_word_embeddings=True,
+        tie_word_embeddings=tied,
     )
 
 
 def build_tiny_qwen3_vl(
-    folder: str | Path, kind: Kind = "embedding", seed: int = 0, chat_template: str | None = CHAT_TEMPLATE
+    folder: str | Path,
+    kind: Kind = "embedding",
+    seed: int = 0,
+    chat_template: str | None = CHAT_TEMPLATE,
+    tied: bool = True,
 ) -> Path:
-    """Writes a checkpoint folder and returns it. The same arguments give the same weights, in about a second."""
+    """Writes a checkpoint folder and returns it. The same arguments give the same weights, in about a second.
+
+    An untrained model whose head is its embeddings, as Qwen's is (`tied`), writes its last token again and again.
+    """
     from transformers import Qwen3VLForConditionalGeneration
 
     tokenizer = build_tokenizer()
-    model = Qwen3VLForConditionalGeneration(build_config(TINY_SHAPE, tokenizer.get_vocab(), tokenizer.get_vocab_size()))
+    config = build_config(TINY_SHAPE, tokenizer.get_vocab(), tokenizer.get_vocab_size(), tied)
+    model = Qwen3VLForConditionalGeneration(config)
     randomise(model, seed)
     model.tie_weights()
     return _save(model, Path(folder), f"tiny/qwen3-vl-{kind}", f"seed-{seed}", chat_template)
