@@ -75,11 +75,5 @@ class FakeReranker:
         time.sleep(self._work_s + self._work_per_pair_s * len(batch))
         return np.asarray([prepared.payload for prepared in batch], dtype=np.float32)
 
-    def score(self, query: EncoderInput, documents: Sequence[EncoderInput], instruction: str | None = None) -> Scores:
-        """`(len(documents),)` float32 in 0…1. Raises InputError."""
-        if not documents:
-            return np.zeros(0, dtype=np.float32)
-        return self.forward([self._preparer(query, document, instruction) for document in documents])
-
     def close(self) -> None:
         """Nothing to free."""

@@ -19,20 +19,20 @@ from encoders.extras import require
 class HalvingForward:
     """Calls `forward` on a batch, and on its halves whenever the device runs out of memory.
 
-    `splits` counts the halvings since the start, for a metric. `width` is the number of columns of a result row.
+    `splits` counts the halvings since the start, for a metric. `row_shape` is the shape of one item's result.
     """
 
-    def __init__(self, forward: Callable[[Sequence[Any]], NDArray[np.float32]], width: int) -> None:
+    def __init__(self, forward: Callable[[Sequence[Any]], NDArray[np.float32]], row_shape: tuple[int, ...]) -> None:
         self._forward = forward
-        self._width = width
+        self._row_shape = row_shape
         self.splits = 0
 
     def __call__(self, batch: Sequence[Any]) -> NDArray[np.float32]:
-        """`(n, width)` float32 in the order of `batch`.
+        """`(n, *row_shape)` float32 in the order of `batch`.
 
         Raises OutOfMemory when some items do not fit alone; it carries the rows of those that did.
         """
-        results = np.zeros((len(batch), self._width), dtype=np.float32)
+        results = np.zeros((len(batch), *self._row_shape), dtype=np.float32)
         failed: list[int] = []
         self._run(batch, 0, results, failed)
         if failed:

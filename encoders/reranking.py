@@ -64,10 +64,18 @@ class Reranker(Protocol):
         """
         ...
 
-    def score(self, query: EncoderInput, documents: Sequence[EncoderInput], instruction: str | None = None) -> Scores:
-        """Prepares and scores in this thread: `(len(documents),)`, in order. Raises the first InputError."""
-        ...
-
     def close(self) -> None:
         """Frees the device. Calling it twice is fine."""
         ...
+
+
+def score(
+    reranker: Reranker, query: EncoderInput, documents: Sequence[EncoderInput], instruction: str | None = None
+) -> Scores:
+    """Prepare and score in this thread: `(len(documents),)` float32, in order. Raises the first InputError.
+
+    Raises OutOfMemory for documents that do not fit on the device alone.
+    """
+    if not documents:
+        return np.zeros(0, dtype=np.float32)
+    return reranker.forward([reranker.preparer(query, document, instruction) for document in documents])

@@ -98,8 +98,7 @@ def load(folder: Path, options: argparse.Namespace, precision: str, visual_token
 
 
 def weight_bytes(encoder: Qwen3VLEncoder) -> int:
-    assert encoder._backbone is not None
-    return int(encoder._backbone.model.get_memory_footprint())
+    return int(encoder.forward_pass.backbone.model.get_memory_footprint())
 
 
 def cell(
@@ -108,13 +107,12 @@ def cell(
     """One row: `items` prepared beforehand and forwarded as one batch, again and again."""
     import torch
 
-    assert encoder._backbone is not None
     prepared = [encoder.preparer(item, "document") for item in items]
     if options.device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats()
     durations = measure(lambda: encoder.forward(prepared), options.device, options.seconds)
     visual = labels.get("visual_tokens") or 0
-    config = encoder._backbone.model.config
+    config = encoder.forward_pass.backbone.model.config
     work = sum(forward_flops(config, item.cost - visual, visual) for item in prepared)
     median = float(np.median(durations))
     return {

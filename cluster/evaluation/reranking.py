@@ -12,7 +12,7 @@ from cluster.evaluation.embedding import Embedded
 from cluster.evaluation.ranks import Ranks, rank_queries
 from encoders.base import EncoderInput
 from encoders.errors import InputError
-from encoders.reranking import Reranker, Scores
+from encoders.reranking import Reranker, Scores, score
 
 
 def rerank_photos(
@@ -55,7 +55,7 @@ def _score(
         batch = images[start : start + batch_size]
         documents = [EncoderInput(image=image.path.read_bytes()) for image in batch]
         try:
-            scores[start : start + len(batch)] = reranker.score(EncoderInput(text=text), documents)
+            scores[start : start + len(batch)] = score(reranker, EncoderInput(text=text), documents)
         except InputError as error:
             raise BadDataset(f"{text!r} with one of {batch[0].name} …: {error}") from error
         advance(len(batch))

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from encoders import images
-from encoders.base import EncoderInfo, Prepared, Vectors, normalise
+from encoders.base import EncoderInfo, Vectors, normalise
 from encoders.checkpoints import Checkpoint, find_checkpoint
 from encoders.contract import VectorContract
+from encoders.device_model import DeviceModel
 from encoders.dual_tower import preparer as preparing
 from encoders.dual_tower.kinds import Kind, kind_of, load_image_processor, load_tokenizer, text_length
 from encoders.dual_tower.preparer import Arrays, DualTowerPreparer, PromptTemplates, TowerInput
 from encoders.errors import EncoderError, InputError, ModelUnavailable
 from encoders.extras import require
-from encoders.out_of_memory import HalvingForward
 from encoders.precision import Precision, pick_device, pick_precision, weight_options
 
 _UNQUANTISED = ("text_projection", "visual_projection", "head", "patch_embedding")
@@ -26,47 +27,23 @@ _UNQUANTISED = ("text_projection", "visual_projection", "head", "patch_embedding
 SigLIP 2 casts its pixels to the type of its patch embedding's weights, which must not be int8."""
 
 
-class DualTowerEncoder:
-    """The Encoder protocol over a loaded checkpoint. `forward` is called by one thread at a time."""
+@dataclass(frozen=True, slots=True)
+class TowerVectors:
+    """Texts and images to unit vectors, each through its own tower of `model`."""
 
-    def __init__(self, model: Any, device: str, preparer: DualTowerPreparer, info: EncoderInfo) -> None:
-        self._model = model
-        self._device = device
-        self._preparer = preparer
-        self._info = info
-        self._halving = HalvingForward(self._forward, info.dim)
+    model: Any
+    device: str
+    dim: int
 
     @property
-    def info(self) -> EncoderInfo:
-        return self._info
+    def row_shape(self) -> tuple[int, ...]:
+        return (self.dim,)
 
-    @property
-    def preparer(self) -> DualTowerPreparer:
-        return self._preparer
-
-    @property
-    def oom_splits(self) -> int:
-        """How often a batch was halved for want of device memory, since the start."""
-        return self._halving.splits
-
-    def forward(self, batch: Sequence[Prepared]) -> Vectors:
-        """`(n, dim)` float32, rows L2-normalised, in the order of `batch`.
-
-        Raises OutOfMemory when items do not fit on the device even alone; it carries the vectors of the others.
-        """
-        return self._halving([prepared.payload for prepared in batch])
-
-    def close(self) -> None:
-        """Frees the device. Calling it twice is fine."""
-        self._model = None
-
-    def _forward(self, batch: Sequence[TowerInput]) -> Vectors:
-        if self._model is None:
-            raise EncoderError("this encoder is closed")
-        vectors = np.zeros((len(batch), self._info.dim), dtype=np.float32)
+    def __call__(self, batch: Sequence[TowerInput]) -> Vectors:
+        vectors = np.zeros((len(batch), self.dim), dtype=np.float32)
         texts = [(row, item.text) for row, item in enumerate(batch) if item.text is not None]
         pictures = [(row, item.image) for row, item in enumerate(batch) if item.image is not None]
-        for tower, members in ((self._model.get_text_features, texts), (self._model.get_image_features, pictures)):
+        for tower, members in ((self.model.get_text_features, texts), (self.model.get_image_features, pictures)):
             if members:
                 rows = [row for row, _ in members]
                 vectors[rows] += self._features(tower, [arrays for _, arrays in members])
@@ -75,14 +52,17 @@ class DualTowerEncoder:
     def _features(self, tower: Any, items: Sequence[Arrays]) -> Vectors:
         """What a tower makes of items, `(n, dim)`, rows L2-normalised."""
         torch = require("torch", "qwen")
-        stacked = {name: torch.from_numpy(array).to(self._device) for name, array in _stack(items).items()}
+        stacked = {name: torch.from_numpy(array).to(self.device) for name, array in _stack(items).items()}
         if "pixel_values" in stacked:
-            stacked["pixel_values"] = stacked["pixel_values"].to(self._model.dtype)
+            stacked["pixel_values"] = stacked["pixel_values"].to(self.model.dtype)
         with torch.inference_mode():
             features = tower(**stacked).pooler_output.float().cpu().numpy()
         if not np.isfinite(features).all():
             raise EncoderError("the model gave a feature that is not finite; use bf16 or fp32")
         return normalise(features)
+
+
+DualTowerEncoder: TypeAlias = DeviceModel[EncoderInfo, DualTowerPreparer, TowerVectors]
 
 
 def _stack(items: Sequence[Arrays]) -> Arrays:
@@ -141,7 +121,7 @@ def load_dual_tower(
     )
     preparer.warm()
     info = _info(checkpoint, kind, used, dim, templates, _resolution(processor))
-    return DualTowerEncoder(loaded, where, preparer, info)
+    return DeviceModel(info, preparer, TowerVectors(loaded, where, dim))
 
 
 def _load_model(checkpoint: Checkpoint, kind: Kind, precision: Precision, device: str) -> Any:

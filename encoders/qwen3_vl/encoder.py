@@ -5,69 +5,49 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from encoders import images
-from encoders.base import EncoderInfo, Prepared, Vectors, normalise, truncate
+from encoders.base import EncoderInfo, Vectors, normalise, truncate
 from encoders.batching import length_groups
 from encoders.checkpoints import Checkpoint, find_checkpoint
 from encoders.contract import VectorContract
-from encoders.errors import EncoderError
-from encoders.out_of_memory import HalvingForward
+from encoders.device_model import DeviceModel
 from encoders.precision import pick_device, pick_precision
 from encoders.qwen3_vl import preparer as preparing
 from encoders.qwen3_vl.backbone import Attention, Backbone, BackboneOptions, ImageFormat, PaddingSide, load_backbone
-from encoders.qwen3_vl.family import Family, detect_family, encoder_family
+from encoders.qwen3_vl.family import Family, Pooling, detect_family, encoder_family
 from encoders.qwen3_vl.preparer import ChatBuilder, ChatInput, PixelBudget, Qwen3VLPreparer
 from encoders.qwen3_vl.prompt import ChatTokenizer
 
 PAD_TOKEN = "<|endoftext|>"  # noqa: S105 a token of the vocabulary, not a secret
 
 
-class Qwen3VLEncoder:
-    """The Encoder protocol over a loaded backbone. `forward` is called by one thread at a time."""
+@dataclass(frozen=True, slots=True)
+class PooledVectors:
+    """Chats to unit vectors: the pooled last states, cut to `dim` columns."""
 
-    def __init__(self, backbone: Backbone, preparer: Qwen3VLPreparer, info: EncoderInfo) -> None:
-        self._backbone: Backbone | None = backbone
-        self._preparer = preparer
-        self._info = info
-        self._halving = HalvingForward(self._forward, info.dim)
-
-    @property
-    def info(self) -> EncoderInfo:
-        return self._info
+    backbone: Backbone
+    pooling: Pooling
+    dim: int
 
     @property
-    def preparer(self) -> Qwen3VLPreparer:
-        return self._preparer
+    def row_shape(self) -> tuple[int, ...]:
+        return (self.dim,)
 
-    @property
-    def oom_splits(self) -> int:
-        """How often a batch was halved for want of device memory, since the start."""
-        return self._halving.splits
-
-    def forward(self, batch: Sequence[Prepared]) -> Vectors:
-        """`(n, dim)` float32, rows L2-normalised, in the order of `batch`.
-
-        Out of device memory, the batch is halved and goes on. Raises OutOfMemory when items do not fit even alone; it
-        carries the vectors of the others.
-        """
-        return self._halving([prepared.payload for prepared in batch])
-
-    def close(self) -> None:
-        """Frees the device. Calling it twice is fine."""
-        self._backbone = None
-
-    def _forward(self, batch: Sequence[ChatInput]) -> Vectors:
-        if self._backbone is None:
-            raise EncoderError("this encoder is closed")
-        vectors = np.zeros((len(batch), self._info.dim), dtype=np.float32)
+    def __call__(self, batch: Sequence[ChatInput]) -> Vectors:
+        vectors = np.zeros((len(batch), self.dim), dtype=np.float32)
         for rows in length_groups([len(item.ids) for item in batch]):
-            pooled = self._backbone.pooled([batch[row] for row in rows], self._preparer.family.pooling)
-            vectors[rows] = truncate(normalise(pooled), self._info.dim)
+            pooled = self.backbone.pooled([batch[row] for row in rows], self.pooling)
+            vectors[rows] = truncate(normalise(pooled), self.dim)
         return vectors
+
+
+Qwen3VLEncoder: TypeAlias = DeviceModel[EncoderInfo, Qwen3VLPreparer, PooledVectors]
 
 
 def load_qwen3_vl(
@@ -106,7 +86,7 @@ def load_qwen3_vl(
     builder = ChatBuilder(chat, budget, limits or images.ImageLimits(), max_tokens)
     info = _info(checkpoint, use, options, dim, builder)
     backbone = load_backbone(checkpoint, options, chat.token_id(PAD_TOKEN))
-    return Qwen3VLEncoder(backbone, Qwen3VLPreparer(builder, use), info)
+    return DeviceModel(info, Qwen3VLPreparer(builder, use), PooledVectors(backbone, use.pooling, dim))
 
 
 def _info(

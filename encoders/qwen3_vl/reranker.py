@@ -13,6 +13,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +21,16 @@ from numpy.typing import NDArray
 from encoders.base import EncoderInput, Prepared, Vectors
 from encoders.batching import length_groups
 from encoders.checkpoints import find_checkpoint
-from encoders.errors import EncoderError, InputError, ModelUnavailable, OutOfMemory
+from encoders.device_model import DeviceModel
+from encoders.errors import InputError, ModelUnavailable
 from encoders.images import ImageLimits
-from encoders.out_of_memory import HalvingForward
 from encoders.precision import pick_device, pick_precision
 from encoders.qwen3_vl.backbone import Attention, Backbone, BackboneOptions, ImageFormat, PaddingSide, load_backbone
 from encoders.qwen3_vl.encoder import PAD_TOKEN
 from encoders.qwen3_vl.family import detect_family
 from encoders.qwen3_vl.preparer import MAX_PIXELS, MAX_TOKENS, MIN_PIXELS, ChatBuilder, ChatInput, PixelBudget
 from encoders.qwen3_vl.prompt import ChatTokenizer, Message
-from encoders.reranking import RerankerInfo
+from encoders.reranking import RerankerInfo, Scores
 
 SYSTEM = (
     "Judge whether the Document meets the requirements based on the Query and the Instruct provided. "
@@ -76,62 +77,28 @@ class PairPreparer:
             raise InputError(error.message, error.code, param) from error
 
 
-class Qwen3VLReranker:
-    """Scores pairs. `forward` and `score` are called by one thread at a time."""
+@dataclass(frozen=True, slots=True)
+class YesOrNo:
+    """Pairs to their scores. `direction` is `(hidden,)`: the output row of "yes" minus that of "no"."""
 
-    def __init__(self, backbone: Backbone, direction: Vectors, preparer: PairPreparer, info: RerankerInfo) -> None:
-        """`direction` is `(hidden,)`: the output row of "yes" minus that of "no"."""
-        self._backbone: Backbone | None = backbone
-        self._direction = direction
-        self._halving = HalvingForward(self._forward, width=1)
-        self._preparer = preparer
-        self._info = info
+    backbone: Backbone
+    direction: Vectors
 
     @property
-    def info(self) -> RerankerInfo:
-        return self._info
+    def row_shape(self) -> tuple[int, ...]:
+        return ()
 
-    @property
-    def preparer(self) -> PairPreparer:
-        return self._preparer
-
-    @property
-    def oom_splits(self) -> int:
-        """How often a batch was halved for want of device memory, since the start."""
-        return self._halving.splits
-
-    def score(
-        self, query: EncoderInput, documents: Sequence[EncoderInput], instruction: str | None = None
-    ) -> NDArray[np.float32]:
-        """`(len(documents),)` float32 in 0…1, higher is more relevant, in the order of `documents`.
-
-        Raises InputError for the first input that cannot be read, OutOfMemory for documents that do not fit alone.
-        """
-        if not documents:
-            return np.zeros(0, dtype=np.float32)
-        return self.forward([self._preparer(query, document, instruction) for document in documents])
-
-    def forward(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
-        """`(n,)` scores of prepared pairs. A score does not depend on the pair's neighbours."""
-        try:
-            return self._halving([prepared.payload for prepared in batch])[:, 0]
-        except OutOfMemory as error:
-            raise OutOfMemory(error.rows, error.vectors[:, 0]) from error
-
-    def close(self) -> None:
-        """Frees the device. Calling it twice is fine."""
-        self._backbone = None
-
-    def _forward(self, batch: Sequence[ChatInput]) -> NDArray[np.float32]:
-        if self._backbone is None:
-            raise EncoderError("this reranker is closed")
-        scores = np.zeros((len(batch), 1), dtype=np.float32)
+    def __call__(self, batch: Sequence[ChatInput]) -> Scores:
+        scores = np.zeros(len(batch), dtype=np.float32)
         for rows in length_groups([len(item.ids) for item in batch]):
-            states = self._backbone.pooled([batch[row] for row in rows], "last-token")
+            states = self.backbone.pooled([batch[row] for row in rows], "last-token")
             # Row by row: a matrix product sums in another order for another number of rows.
-            margins = np.asarray([state @ self._direction for state in states])
-            scores[rows, 0] = 1.0 / (1.0 + np.exp(-margins.astype(np.float64)))
+            margins = np.asarray([state @ self.direction for state in states])
+            scores[rows] = 1.0 / (1.0 + np.exp(-margins.astype(np.float64)))
         return scores
+
+
+Qwen3VLReranker: TypeAlias = DeviceModel[RerankerInfo, PairPreparer, YesOrNo]
 
 
 def load_qwen3_vl_reranker(
@@ -169,4 +136,4 @@ def load_qwen3_vl_reranker(
     prompt = hashlib.sha256(json.dumps((chat.template, SYSTEM, INSTRUCTION)).encode()).hexdigest()[:12]
     settings = f"{options.precision} {min_pixels}-{max_pixels} {prompt}"
     info = RerankerInfo("qwen3-vl-reranker", checkpoint.model, checkpoint.revision, settings)
-    return Qwen3VLReranker(backbone, direction, PairPreparer(builder), info)
+    return DeviceModel(info, PairPreparer(builder), YesOrNo(backbone, direction))

@@ -116,8 +116,10 @@ def test_batch_size_changes_nothing(size: int, encoder: DualTowerEncoder, kind: 
 
 
 def test_swapped_images_fail_the_check(encoder: DualTowerEncoder, kind: DualTowerKind, expected: Any) -> None:
-    features = encoder._model.get_image_features
-    encoder._model.get_image_features = lambda **pixels: features(**{n: x.flip(0) for n, x in pixels.items()})
+    features = encoder.forward_pass.model.get_image_features
+    encoder.forward_pass.model.get_image_features = lambda **pixels: features(
+        **{n: x.flip(0) for n, x in pixels.items()}
+    )
     with pytest.raises(AssertionError, match="swapped"):
         assert_agree(encode(encoder, mixed_inputs(), "document").unwrap(), expected(kind), 0.98, "swapped images")
 
@@ -125,7 +127,7 @@ def test_swapped_images_fail_the_check(encoder: DualTowerEncoder, kind: DualTowe
 def test_a_wrong_mask_fails_the_check(encoder: DualTowerEncoder, kind: DualTowerKind, expected: Any) -> None:
     name = "attention_mask" if kind != "siglip2" else "pixel_attention_mask"
     tower = "get_text_features" if kind != "siglip2" else "get_image_features"
-    features = getattr(encoder._model, tower)
+    features = getattr(encoder.forward_pass.model, tower)
 
     def upside_down(**inputs: Any) -> Any:
         mask = inputs[name]
@@ -133,7 +135,7 @@ def test_a_wrong_mask_fails_the_check(encoder: DualTowerEncoder, kind: DualTower
         mask[:, mask.shape[1] // 2 :] = 1
         return features(**inputs)
 
-    setattr(encoder._model, tower, upside_down)
+    setattr(encoder.forward_pass.model, tower, upside_down)
     with pytest.raises(AssertionError, match="wrong mask"):
         assert_agree(encode(encoder, mixed_inputs(), "document").unwrap(), expected(kind), 0.9999, "wrong mask")
 
@@ -181,14 +183,14 @@ def test_threads_may_share_an_unpickled_preparer(encoder: DualTowerEncoder) -> N
 def test_out_of_memory_halves_the_batch(encoder: DualTowerEncoder, kind: DualTowerKind, expected: Any) -> None:
     import torch
 
-    features = encoder._model.get_text_features
+    features = encoder.forward_pass.model.get_text_features
 
     def limited(**tokens: Any) -> Any:
         if len(tokens["input_ids"]) > 5:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return features(**tokens)
 
-    encoder._model.get_text_features = limited
+    encoder.forward_pass.model.get_text_features = limited
     assert_agree(encode(encoder, mixed_inputs(), "document").unwrap(), expected(kind), 0.9999, "after halving")
     assert encoder.oom_splits == 1
 

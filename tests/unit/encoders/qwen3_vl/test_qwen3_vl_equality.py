@@ -143,7 +143,7 @@ class TestPlantedFaults:
     def test_no_deepstack(
         self, encoder: Qwen3VLEncoder, inputs: list[EncoderInput], expected: np.ndarray, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        text = encoder._backbone.model.language_model
+        text = encoder.forward_pass.backbone.model.language_model
         monkeypatch.setattr(text, "_deepstack_process", lambda hidden, mask, visual: hidden)
         self.fails(encoder, inputs, expected, "no DeepStack")
 
@@ -181,6 +181,6 @@ class TestPlantedFaults:
     ) -> None:
         import torch
 
-        encoder._backbone.model.language_model.norm = torch.nn.Identity()
+        encoder.forward_pass.backbone.model.language_model.norm = torch.nn.Identity()
         with pytest.raises(AssertionError, match="pre-norm"):
             assert_agree(encode(encoder, inputs, "document").unwrap(), expected, 0.9999, "pre-norm")

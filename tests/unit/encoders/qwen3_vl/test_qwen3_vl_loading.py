@@ -30,8 +30,7 @@ def fill_device(
     """The real forward pass, on a device that holds only batches that `fits`."""
     import torch
 
-    backbone = encoder._backbone
-    assert backbone is not None
+    backbone = encoder.forward_pass.backbone
     pooled = backbone.pooled
 
     def limited(batch: Sequence[Any], pooling: Any) -> Any:
@@ -118,9 +117,8 @@ def test_another_architecture_is_refused(tmp_path: Path) -> None:
 def test_a_state_that_is_not_finite_is_an_error(encoder: Qwen3VLEncoder) -> None:
     import torch
 
-    assert encoder._backbone is not None
     with torch.no_grad():
-        encoder._backbone.model.language_model.norm.weight[0] = float("inf")
+        encoder.forward_pass.backbone.model.language_model.norm.weight[0] = float("inf")
     with pytest.raises(EncoderError, match="not finite in fp32"):
         encode(encoder, [EncoderInput(text="a cat")], "document")
 
