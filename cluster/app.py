@@ -15,10 +15,11 @@ from deployments.api import HttpLimits
 from deployments.batch_queue import BatchLimits
 from deployments.cached import CacheOptions
 from deployments.cascade import Budget
-from deployments.encoder import EncoderDeployment, EncoderOptions
+from deployments.encoder import EncoderDeployment
 from deployments.ingress import IngressDeployment, IngressOptions
+from deployments.model_options import ModelOptions
 from deployments.ocr import OcrDeployment, OcrLimits, OcrOptions
-from deployments.rerank import RerankDeployment, RerankerOptions
+from deployments.rerank import RerankDeployment
 from deployments.retriever import RetrieverDeployment, RetrieverOptions
 from deployments.services import RerankDefaults
 from encoders.enhance import Enhancement
@@ -68,9 +69,9 @@ def scale_options(scale: ScaleSettings) -> dict[str, Any]:
     return options | {"autoscaling_config": autoscaling}
 
 
-def encoder_options(settings: Settings) -> EncoderOptions:
+def encoder_options(settings: Settings) -> ModelOptions:
     encoder = settings.encoder
-    return EncoderOptions(
+    return ModelOptions(
         name=encoder.name,
         options={"limits": image_limits(settings)} | settings.options_of(encoder.name),
         limits=BatchLimits(
@@ -84,9 +85,9 @@ def encoder_options(settings: Settings) -> EncoderOptions:
     )
 
 
-def reranker_options(settings: Settings) -> RerankerOptions:
+def reranker_options(settings: Settings) -> ModelOptions:
     rerank = settings.rerank
-    return RerankerOptions(
+    return ModelOptions(
         name=rerank.name,
         options={"limits": image_limits(settings)} | settings.options_of_reranker(rerank.name),
         limits=BatchLimits(

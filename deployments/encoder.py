@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from deployments.batch_queue import BatchLimits, BatchQueue, Lane, Released
 from deployments.device import Device
+from deployments.model_options import ModelOptions
 from deployments.prepare_pool import PreparePool
 from encoders import Encoder, EncoderInfo, EncoderInput, Prepared, Role, Vectors
 from encoders.errors import EncoderError
@@ -124,21 +125,10 @@ class EncoderWorker:
         return EncodeOutcome(item.result, None, stages)
 
 
-@dataclass(frozen=True, slots=True)
-class EncoderOptions:
-    """What an Encoder replica is told: which encoder, with which options, how it batches and prepares."""
-
-    name: str
-    options: dict[str, Any]
-    limits: BatchLimits
-    prepare_workers: int = 2
-    prepare_in_processes: bool = False
-
-
 class EncoderDeployment:
     """The Serve side of an EncoderWorker: loads the encoder, and lets formed batches run through `@serve.batch`."""
 
-    def __init__(self, options: EncoderOptions) -> None:
+    def __init__(self, options: ModelOptions) -> None:
         from ray import serve
 
         from deployments.metrics import Metrics

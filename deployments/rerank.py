@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from deployments.batch_queue import BatchLimits, BatchQueue
 from deployments.device import Device
+from deployments.model_options import ModelOptions
 from deployments.prepare_pool import PreparePool
 from encoders import EncoderInput, Prepared
 from encoders.errors import EncoderError
@@ -89,21 +90,10 @@ class RerankWorker:
         self._reranker.close()
 
 
-@dataclass(frozen=True, slots=True)
-class RerankerOptions:
-    """What a Reranker replica is told: which reranker, with which options, how it batches and prepares."""
-
-    name: str
-    options: dict[str, Any]
-    limits: BatchLimits
-    prepare_workers: int = 2
-    prepare_in_processes: bool = False
-
-
 class RerankDeployment:
     """The Serve side of a RerankWorker. It may sleep: with no replica left, the first call starts one."""
 
-    def __init__(self, options: RerankerOptions) -> None:
+    def __init__(self, options: ModelOptions) -> None:
         from deployments.metrics import Metrics
 
         reranker = load_reranker(options.name, **options.options)
