@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from retrieval.base import Vector
 
@@ -17,10 +18,17 @@ MARGIN = 2.0 * 10.0**-DECIMALS
 """An approximate float32 score this close below the k-th best may still tie with it."""
 
 
-def candidates(scores: Vector, top_k: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+FEW = 256
+
+
+def candidates(scores: Vector, top_k: int) -> NDArray[np.int64]:
     """Positions of every score that may be among the best `top_k`, ties at the edge included, in no order."""
     if len(scores) <= top_k:
         return np.arange(len(scores))
+    if len(scores) <= FEW:  # numpy's calls would cost more than the work
+        few = scores.tolist()
+        edge = sorted(few)[-top_k] - MARGIN
+        return np.array([position for position, score in enumerate(few) if score >= edge], dtype=np.int64)
     kth = np.partition(scores, len(scores) - top_k)[len(scores) - top_k]
     return np.flatnonzero(scores >= kth - MARGIN)
 

@@ -10,6 +10,7 @@ A write is in SQLite, flushed to disk, before it is searchable and before the ca
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import uuid
@@ -212,15 +213,22 @@ class EmbeddedIndex:
     def _build_if_due(self) -> None:
         is_building = self._build is not None and not self._build.done()
         if not is_building and not self._stopping.is_set() and self._structure.is_due():
-            self._build = self._background.submit(self._build_structure)
+            self._build = build = self._background.submit(self._build_structure)
+            build.add_done_callback(self._built)
 
     def _build_structure(self) -> None:
-        try:
-            if self._structure.maintain(self._stopping):
-                self._save_snapshot()
-        except Exception:
+        if self._structure.maintain(self._stopping):
+            self._save_snapshot()
+
+    def _built(self, build: Future[None]) -> None:
+        if build.cancelled() or self._stopping.is_set():
+            return
+        if error := build.exception():
             # Search goes on exactly without it; the next write tries again.
-            log.exception("building the search structure failed")
+            log.error("building the search structure failed", exc_info=error)
+            return
+        with contextlib.suppress(RuntimeError):  # closed just now
+            self._build_if_due()  # rows may have come while the snapshot was written
 
     def _save_snapshot(self) -> None:
         structure = self._structure

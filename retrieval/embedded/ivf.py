@@ -30,6 +30,7 @@ class Ivf:
         self.index = index
         self.nprobe = nprobe
         self.built = built
+        self._unfiltered = load_faiss().SearchParametersIVF(nprobe=nprobe)
 
     @property
     def nlist(self) -> int:
@@ -40,23 +41,23 @@ class Ivf:
         return int(self.index.ntotal) * (int(self.index.code_size) + 8) + self.nlist * int(self.index.d) * 4
 
     def propose(self, query: Vector, top_k: int, allowed: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
-        """Slots likely to be near `query`. `allowed` is `(n,)` booleans over the slots, None for all.
+        """Slots likely to be near `query`; a row that was replaced and added again may be there twice.
 
-        Under a filter more lists are read, in proportion to how few rows pass.
+        `allowed` is `(n,)` booleans over the slots, None for all. Under a filter more lists are read, in proportion
+        to how few rows pass.
         """
         faiss = load_faiss()
-        nprobe, selector, bits = self.nprobe, None, None
+        parameters = self._unfiltered
         if allowed is not None:
             passing = max(1, int(allowed.sum()))
-            nprobe = min(self.nlist, math.ceil(nprobe * len(allowed) / passing))
+            nprobe = min(self.nlist, math.ceil(self.nprobe * len(allowed) / passing))
             bits = np.packbits(allowed, bitorder="little")
             selector = faiss.IDSelectorBitmap(len(bits), faiss.swig_ptr(bits))
-        parameters = faiss.SearchParametersIVF(nprobe=nprobe, sel=selector)
+            parameters = faiss.SearchParametersIVF(nprobe=nprobe, sel=selector)
         wanted = max(MIN_PROPOSALS, OVERSAMPLING * top_k)
         _, found = self.index.search(query[None], wanted, params=parameters)
-        slots = np.asarray(found[0][found[0] >= 0], dtype=np.int64)
-        # A row that was replaced and added again is there twice.
-        return slots if len(set(slots.tolist())) == len(slots) else np.unique(slots)
+        slots: NDArray[np.int64] = found[0]
+        return slots if slots[-1] >= 0 else slots[slots >= 0]
 
     def assign(self, rows: Vector) -> NDArray[np.int64]:
         """The list of each row."""

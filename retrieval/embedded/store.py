@@ -104,7 +104,7 @@ class Store:
         for part in _parts(seqs):
             marks = ",".join("?" * len(part))
             rows = self._read(f"SELECT seq, {COLUMNS} FROM items WHERE seq IN ({marks})", *part)
-            found.update((row[0], _to_payload(row[1:])) for row in rows)
+            found.update(zip((row[0] for row in rows), _to_payloads([row[1:] for row in rows]), strict=True))
         return found
 
     def records(self, ids: Sequence[str]) -> dict[str, Record]:
@@ -120,7 +120,11 @@ class Store:
 
     def _records(self, where: str, *parameters: Any) -> list[Record]:
         rows = self._read(f"SELECT id, vector, {COLUMNS} FROM items JOIN vectors USING (seq) {where}", *parameters)
-        return [Record(row[0], np.frombuffer(row[1], np.float32), _to_payload(row[2:])) for row in rows]
+        payloads = _to_payloads([row[2:] for row in rows])
+        return [
+            Record(row[0], np.frombuffer(row[1], np.float32), payload)
+            for row, payload in zip(rows, payloads, strict=True)
+        ]
 
     def snapshot_token(self) -> str:
         return str(self._read("SELECT snapshot FROM space")[0][0])
@@ -185,19 +189,23 @@ def _to_row(payload: Payload) -> tuple[Any, ...]:
     )
 
 
-def _to_payload(row: tuple[Any, ...]) -> Payload:
-    kind, text, media, mime, width, height, source, tags, metadata, created_at, ocr_text = row
-    return Payload(
-        kind=kind,
-        text=text,
-        media=media,
-        mime=mime,
-        width=width,
-        height=height,
-        source=source,
-        # Most items have neither, and parsing both costs as much as the rest of reading a hit.
-        tags=() if tags == "[]" else tuple(json.loads(tags)),
-        metadata={} if metadata == "{}" else json.loads(metadata),
-        created_at=created_at,
-        ocr_text=ocr_text,
-    )
+def _to_payloads(rows: Sequence[tuple[Any, ...]]) -> list[Payload]:
+    # Parsed together: a call for each would cost as much as the rest of reading a hit.
+    tags = json.loads(f"[{','.join([row[7] for row in rows])}]")
+    metadata = json.loads(f"[{','.join([row[8] for row in rows])}]")
+    return [
+        Payload(
+            kind=kind,
+            text=text,
+            media=media,
+            mime=mime,
+            width=width,
+            height=height,
+            source=source,
+            tags=tuple(tags[i]),
+            metadata=metadata[i],
+            created_at=created_at,
+            ocr_text=ocr_text,
+        )
+        for i, (kind, text, media, mime, width, height, source, _, _, created_at, ocr_text) in enumerate(rows)
+    ]

@@ -151,11 +151,12 @@ class Structure:
         allowed = None if mask is None and is_whole else np.zeros(max(rows.count, len(ivf.built)), dtype=bool)
         if allowed is not None:
             allowed[: rows.count] = rows.indexed if mask is None else rows.indexed & mask
-        proposed = ivf.propose(vector, top_k, allowed)
-        slots = proposed
+        slots = ivf.propose(vector, top_k, allowed)
+        if not is_whole:
+            slots = np.unique(slots)
         if self._late():
             late = rows.unindexed()
-            slots = np.concatenate([proposed, late if mask is None else late[mask[late]]])
+            slots = np.concatenate([slots, late if mask is None else late[mask[late]]])
         return slots[candidates(self._pick(vector, slots), top_k)]
 
     def is_due(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from retrieval.base import Payload, Query, Record, Vector
 from retrieval.embedded import EmbeddedIndex
 from retrieval.embedded.schema import MIGRATIONS, SCHEMA_VERSION
+from retrieval.embedded.snapshot import Snapshot, save_snapshot
 from retrieval.errors import IncompatibleIndex, IndexUnavailable, SpaceMismatch, StorageFull
 from retrieval.filters import In, Or, parse_filter
 
@@ -194,6 +196,29 @@ async def test_recall_while_rows_change_behind_the_inverted_file(tmp_path: Path)
         (hits,) = await index.search([Query(queries[0], 20, "any", filter)])
         assert len(hits) == 20
         assert all(below(hit.payload.metadata["n"]) for hit in hits)
+    await index.close()
+
+
+async def test_rows_that_come_while_a_snapshot_is_written_reach_the_inverted_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saving, go_on = threading.Event(), threading.Event()
+
+    def save_slowly(path: Path, snapshot: Snapshot) -> None:
+        saving.set()
+        assert go_on.wait(20)
+        save_snapshot(path, snapshot)
+
+    monkeypatch.setattr("retrieval.embedded.index.save_snapshot", save_slowly)
+    index = open_at(tmp_path / "index", flat_limit=2_000)
+    await index.upsert(records(2_000))
+    await asyncio.to_thread(saving.wait, 20)
+    await index.upsert(records(1_500, seed=1, first=2_000))
+    assert "1500 rows not in them yet" in (await index.health()).detail
+    go_on.set()
+    async with asyncio.timeout(20):
+        while " 0 rows not in them yet" not in (await index.health()).detail:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     await index.close()
 
 
