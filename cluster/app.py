@@ -21,7 +21,9 @@ from deployments.model_options import ModelOptions
 from deployments.ocr import OcrDeployment, OcrLimits, OcrOptions
 from deployments.rerank import RerankDeployment
 from deployments.retriever import RetrieverDeployment, RetrieverOptions
+from deployments.rewriting import RewriteDefaults
 from deployments.services import RerankDefaults
+from deployments.structurer import StructurerDeployment
 from encoders.enhance import Enhancement
 from encoders.images import ImageLimits
 from retrieval import EmbeddedOptions, MilvusOptions
@@ -30,7 +32,7 @@ SINGLE_OWNER = {"memory", "embedded"}
 
 
 def build_app(settings: Settings) -> Application:
-    """Ingress → {Encoder, Retriever, and where they are on Ocr and Reranker}, under these settings."""
+    """Ingress → {Encoder, Retriever, and where they are on Ocr, Reranker and QueryStructurer}, under these settings."""
     encoder = deployment(EncoderDeployment, "Encoder", settings.encoder.scale).bind(encoder_options(settings))
     retriever = deployment(RetrieverDeployment, "Retriever", settings.index.scale).bind(
         retriever_options(settings), encoder
@@ -39,8 +41,13 @@ def build_app(settings: Settings) -> Application:
     reranker = None
     if settings.rerank.enabled:
         reranker = deployment(RerankDeployment, "Reranker", settings.rerank.scale).bind(reranker_options(settings))
+    structurer = None
+    if settings.queries.runs_structurer:
+        structurer = deployment(StructurerDeployment, "QueryStructurer", settings.queries.structurer.scale).bind(
+            structurer_options(settings)
+        )
     ingress: Application = deployment(serve.ingress()(IngressDeployment), "Ingress", settings.http.scale).bind(
-        ingress_options(settings), encoder, retriever, ocr, reranker
+        ingress_options(settings), encoder, retriever, ocr, reranker, structurer
     )
     return ingress
 
@@ -98,6 +105,15 @@ def reranker_options(settings: Settings) -> ModelOptions:
     )
 
 
+def structurer_options(settings: Settings) -> ModelOptions:
+    structurer = settings.queries.structurer
+    return ModelOptions(
+        name=structurer.name,
+        options=settings.options_of_structurer(structurer.name),
+        limits=BatchLimits(max_batch_size=structurer.max_batch_size, max_queued=structurer.max_queued),
+    )
+
+
 def image_limits(settings: Settings) -> ImageLimits:
     return ImageLimits(max_bytes=settings.images.max_bytes, max_pixels=settings.images.max_pixels)
 
@@ -126,7 +142,7 @@ def ingress_options(settings: Settings) -> IngressOptions:
         encode_call_items=settings.encoder.max_batch_size,
         bulk_calls=settings.encoder.bulk_calls,
         cache=cache_options(settings),
-        rewrite=settings.queries.rewrite,
+        rewrite=RewriteDefaults(settings.queries.rewrite, settings.queries.structurer.deadline_ms),
         rerank=RerankDefaults(rerank.searches, Budget(rerank.depth, rerank.deadline_ms, rerank.margin)),
         only_collection_path=_only_collection_path(settings),
         reranker_names=frozenset((rerank.name, str(rerank.options.get("model", rerank.name)))),

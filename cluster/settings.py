@@ -21,8 +21,8 @@ PROFILES = Path(__file__).parent / "profiles"
 
 EXPORTING_ENCODERS = {"starter"}
 """Encoders that keep an exported model in the cache folder."""
-PULLED_MODELS = {"qwen3-vl", "qwen3-vl-reranker", "dual-tower"}
-"""Encoders and rerankers that load a checkpoint."""
+PULLED_MODELS = {"qwen3-vl", "qwen3-vl-reranker", "qwen3-vl-structurer", "dual-tower"}
+"""Models that load a checkpoint."""
 
 
 class SettingsError(ClusterError):
@@ -159,12 +159,33 @@ class OcrSettings(Section):
     num_cpus: float = Field(0.2, ge=0, description="Cores the one replica reserves; it runs at low priority.")
 
 
+class StructurerSettings(Section):
+    """A model that reads what a query asks for. Where it cannot, or not in time, the template is used."""
+
+    enabled: bool = Field(False, description="Run it, for searches that ask; `queries.rewrite: model` runs it too.")
+    name: str = Field("qwen3-vl-structurer", description="A query structurer of `crossray model list`.")
+    options: dict[str, Any] = Field(default={}, description="Passed to the structurer, such as `model`.")
+    deadline_ms: int = Field(1000, ge=1, le=60_000, description="A search waits no longer; equal queries are cached.")
+    max_batch_size: int = Field(8, ge=1, description="Most queries in a batch.")
+    max_queued: int = Field(256, ge=1, description="Queries that may wait; more are left to the template.")
+    scale: ScaleSettings = Field(
+        ScaleSettings(num_cpus=0.2, max_ongoing_requests=64), description="With min_replicas 0 it sleeps unless asked."
+    )
+
+
 class QuerySettings(Section):
     """What is done to the words of a search."""
 
-    rewrite: Literal["off", "template"] = Field(
-        "off", description="`template`: drop what merely asks, and put the rest into the encoder's prompt."
+    rewrite: Literal["off", "template", "model"] = Field(
+        "off",
+        description="`template`: drop what merely asks, and put the rest into the encoder's prompt. `model`: likewise, "
+        "as a model reads the query.",
     )
+    structurer: StructurerSettings = StructurerSettings()
+
+    @property
+    def runs_structurer(self) -> bool:
+        return self.structurer.enabled or self.rewrite == "model"
 
 
 class RaySettings(Section):
@@ -217,8 +238,15 @@ class Settings(BaseSettings):
 
     def options_of_reranker(self, reranker: str) -> dict[str, Any]:
         """What to load a reranker with: as `options_of`."""
-        own: dict[str, Any] = {"models_dir": self.models_dir} if reranker in PULLED_MODELS else {}
-        return own | (self.rerank.options if reranker == self.rerank.name else {})
+        return self._options_beside(self.rerank, reranker)
+
+    def options_of_structurer(self, structurer: str) -> dict[str, Any]:
+        """What to load a query structurer with: as `options_of`."""
+        return self._options_beside(self.queries.structurer, structurer)
+
+    def _options_beside(self, section: RerankSettings | StructurerSettings, model: str) -> dict[str, Any]:
+        own: dict[str, Any] = {"models_dir": self.models_dir} if model in PULLED_MODELS else {}
+        return own | (section.options if model == section.name else {})
 
     @property
     def models_dir(self) -> Path:

@@ -12,11 +12,11 @@ from deployments.api import HttpLimits, build_api
 from deployments.cached import CachedEncoder, CacheOptions, open_cached
 from deployments.metrics import Metrics
 from deployments.ocr import RemoteDoorbell
-from deployments.remote import RemoteEncoder, RemoteIndex, RemoteReranker
+from deployments.remote import RemoteEncoder, RemoteIndex, RemoteReranker, RemoteStructurer
+from deployments.rewriting import RewriteDefaults
 from deployments.services import RerankDefaults, build_services
 from encoders import EncoderInfo
 from encoders.images import ImageLimits
-from encoders.queries import Rewrite
 from retrieval import MediaStore
 
 
@@ -33,7 +33,7 @@ class IngressOptions:
     """Calls of bulk work that may be under way to each encoder replica."""
     cache: CacheOptions | None
     """None for no embedding cache."""
-    rewrite: Rewrite
+    rewrite: RewriteDefaults
     """How queries are rewritten where a request does not say."""
     rerank: RerankDefaults
     """How searches are reranked where a request does not say."""
@@ -47,9 +47,15 @@ class IngressDeployment:
     """Holds the handles; Serve asks it for the app once it is constructed."""
 
     async def __init__(  # type: ignore[misc]
-        self, options: IngressOptions, encoder: Any, retriever: Any, ocr: Any = None, reranker: Any = None
+        self,
+        options: IngressOptions,
+        encoder: Any,
+        retriever: Any,
+        ocr: Any = None,
+        reranker: Any = None,
+        structurer: Any = None,
     ) -> None:
-        """`encoder`, `retriever` and, where they are on, `ocr` and `reranker` are Serve DeploymentHandles."""
+        """`encoder`, `retriever` and, where they are on, the others are Serve DeploymentHandles."""
         info: EncoderInfo = await encoder.info.remote()
         self._metrics = metrics = Metrics(encoder=info.name)
         self._limits = options.http
@@ -72,6 +78,8 @@ class IngressDeployment:
             options.images,
             cached=self._cached,
             rewrite=options.rewrite,
+            structurer=None if structurer is None else RemoteStructurer(structurer, metrics.retry),
+            on_rewrite=metrics.rewrite,
             sole_writer=_is_sole_writer(options, info),
             on_unread=RemoteDoorbell(ocr) if ocr is not None else lambda id: None,
             reranker=None if reranker is None else RemoteReranker(reranker, options.reranker_names, metrics.retry),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from deployments.encoder import EncodeOutcome, EncoderWorker, EncodeTask
 from deployments.rerank import RerankReply, RerankTask, RerankWorker
 from deployments.retriever import RetrieverWorker
+from deployments.structurer import Structure, StructurerWorker
 from retrieval import Filter, Hit, IndexHealth, Query, Record, VectorIndex
 
 
@@ -29,6 +30,16 @@ class LocalReranker:
 
     async def rerank(self, task: RerankTask) -> RerankReply:
         return await self._worker.rerank(task)
+
+
+class LocalStructurer:
+    """A StructurePort over a worker in this process."""
+
+    def __init__(self, worker: StructurerWorker) -> None:
+        self._worker = worker
+
+    async def structure(self, query: str) -> Structure:
+        return await self._worker.structure(query)
 
 
 class LocalIndex:

@@ -51,6 +51,11 @@ class Metrics:
             "Searches that were to be reranked: reranked, clear (no need), late, or failed.",
             tag_keys=("did",),
         )
+        self._rewrites = Counter(
+            "crossray_rewrites",
+            "Queries that a model was to rewrite: model, recalled (read before), unstructured, late, or failed.",
+            tag_keys=("did",),
+        )
         self._rerank_batch_size = Histogram(
             "crossray_reranker_batch_size", "Pairs in a batch that ran.", boundaries=_SIZES, tag_keys=("reranker",)
         )
@@ -90,6 +95,10 @@ class Metrics:
     def rerank(self, did: str) -> None:
         """`did` is reranked, clear, late or failed."""
         self._reranks.inc(1, tags={"did": did})
+
+    def rewrite(self, did: str) -> None:
+        """`did` is model, recalled, unstructured, late or failed."""
+        self._rewrites.inc(1, tags={"did": did})
 
     def rerank_batch(self, size: int, seconds: float) -> None:
         """In the reranker's own process, whose metrics are made with its name."""

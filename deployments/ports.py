@@ -11,6 +11,7 @@ from typing import Protocol
 
 from deployments.encoder import EncodeOutcome, EncodeTask
 from deployments.rerank import RerankReply, RerankTask
+from deployments.structurer import Structure
 from retrieval import Filter, Hit, IndexHealth, Query, Record
 
 
@@ -31,6 +32,14 @@ class RerankPort(Protocol):
         ...
 
     async def rerank(self, task: RerankTask) -> RerankReply:
+        """Raises Overloaded or Unavailable."""
+        ...
+
+
+class StructurePort(Protocol):
+    """Where a model reads what queries ask for."""
+
+    async def structure(self, query: str) -> Structure:
         """Raises Overloaded or Unavailable."""
         ...
 

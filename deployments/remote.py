@@ -16,6 +16,7 @@ from deployments.encoder import EncodeOutcome, EncodeReply, EncodeTask
 from deployments.errors import Overloaded, Unavailable
 from deployments.rerank import RerankReply, RerankTask
 from deployments.retriever import Answer
+from deployments.structurer import Structure
 from retrieval import Filter, Hit, IndexHealth, Query, Record
 
 T = TypeVar("T")
@@ -123,6 +124,21 @@ class RemoteReranker:
     async def rerank(self, task: RerankTask) -> RerankReply:
         reply: RerankReply = await call_again(lambda: self._handle.rerank.remote(task), "reranker", self._on_retry)
         return reply
+
+
+class RemoteStructurer:
+    """A StructurePort over the QueryStructurer deployment's handle. Where none runs, a call waits until one does."""
+
+    def __init__(self, handle: Any, on_retry: Callable[[str], None] = lambda target: None) -> None:
+        """`handle` is a Serve DeploymentHandle."""
+        self._handle = handle
+        self._on_retry = on_retry
+
+    async def structure(self, query: str) -> Structure:
+        answer: Structure = await call_again(
+            lambda: self._handle.structure.remote(query), "query structurer", self._on_retry
+        )
+        return answer
 
 
 class RemoteIndex:

@@ -3,12 +3,14 @@ what a response costs, and the schemas document the shape."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import orjson
 from fastapi import Response
 
 from deployments.errors import code_of, param_of, status_of
+from deployments.rewriting import Rewriting
 from retrieval import Hit, Payload, Record
 
 
@@ -54,6 +56,14 @@ def payload_content(id: str, payload: Payload) -> dict[str, Any]:
 def hit_content(hit: Hit, rerank_score: float | None) -> dict[str, Any]:
     scores = {"score": round(hit.score, 6), "rerank_score": rerank_score}
     return payload_content(hit.id, hit.payload) | scores
+
+
+def rewrite_content(rewriting: Rewriting | None) -> dict[str, Any]:
+    """The fields of an answer that say what was encoded in place of the query, and who read what it asks for."""
+    if rewriting is None:
+        return {"rewritten_query": None, "rewrite": None}
+    who = {"by": rewriting.by, "reason": rewriting.reason}
+    return {"rewritten_query": rewriting.text, "rewrite": who | asdict(rewriting.structured)}
 
 
 def record_content(record: Record, *, vector: bool) -> dict[str, Any]:

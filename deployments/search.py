@@ -1,4 +1,5 @@
-"""Search, the whole algorithm on one screen: encode the parts, mix them into one vector, ask the index, rerank, trim.
+"""Search, the whole algorithm on one screen: rewrite the text, encode the parts, mix them into one vector, ask the
+index, rerank, trim.
 
 Plain Python over two ports; it knows neither Ray nor HTTP.
 """
@@ -16,20 +17,20 @@ from deployments.encoder import EncodeTask
 from deployments.errors import BadRequest, NotFound
 from deployments.ports import EncodePort, IndexPort
 from deployments.reranking import NO_RERANKER
+from deployments.rewriting import QueryRewriter, Rewriting
 from deployments.schemas.search import Part, SearchRequest
 from deployments.space import require_space
 from deployments.stages import Stages
 from encoders import EncoderInfo, EncoderInput, InputError, Vectors
-from encoders.queries import Rewrite, prompt_for, rewrite_query
 from retrieval import Hit, Query, parse_filter
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Hits, best first, and the text that was encoded in place of the query's, if another was."""
+    """Hits, best first, and what was encoded in place of the query's text, if it was rewritten."""
 
     hits: list[Hit]
-    rewritten_query: str | None = None
+    rewriting: Rewriting | None = None
     rerank_scores: dict[str, float] = field(default_factory=dict)
     """By id, of the hits that the reranker looked at."""
     reports: tuple[StageReport, ...] = ()
@@ -45,23 +46,23 @@ class SearchService:
         index: IndexPort,
         info: EncoderInfo,
         *,
-        rewrite: Rewrite = "off",
+        rewriter: QueryRewriter,
         cascade: Cascade | None = None,
     ) -> None:
-        """`rewrite` is for requests that do not say; without a `cascade` nothing is reranked."""
+        """Without a `cascade` nothing is reranked."""
         self._encoder = encoder
         self._index = index
         self._info = info
         self._cascade = cascade
-        self._rewrite = rewrite
+        self._rewriter = rewriter
 
     async def search(self, request: SearchRequest, stages: Stages) -> Found:
         """Raises BadRequest, NotFound, Conflict, ContractMismatch, and what the ports raise."""
         require_space(self._info, request)
         budget = self._budget(request)
         condition = None if request.filter is None else parse_filter(request.filter)
-        rewritten = self._rewritten(request)
-        parts = request.parts() if rewritten is None else [Part(text=rewritten)]
+        rewriting = await self._rewriting(request, stages)
+        parts = request.parts() if rewriting is None else [Part(text=rewriting.text)]
         vector = mix(await self._vectors(parts, stages), [part.weight for part in parts])
         own = {part.id for part in parts if part.id is not None}
         wanted = request.top_k if budget is None else max(request.top_k, budget.depth)
@@ -73,10 +74,10 @@ class SearchService:
         stages.lap("search")
         dense = StageReport("dense", "searched", round((time.perf_counter() - started) * 1000, 3), len(hits))
         if self._cascade is None or budget is None:
-            return Found(hits, rewritten, reports=(dense,))
+            return Found(hits, rewriting, reports=(dense,))
         reranked = await self._cascade.rerank(budget, request.parts(), hits, request.top_k)
         stages.lap("rerank")
-        return Found(reranked.hits[: request.top_k], rewritten, reranked.scores, (dense, reranked.report))
+        return Found(reranked.hits[: request.top_k], rewriting, reranked.scores, (dense, reranked.report))
 
     def _budget(self, request: SearchRequest) -> Budget | None:
         if self._cascade is not None:
@@ -85,11 +86,14 @@ class SearchService:
             raise BadRequest(NO_RERANKER, "rerank", "no_reranker")
         return None
 
-    def _rewritten(self, request: SearchRequest) -> str | None:
-        """The text to encode in place of the one sent; None where it is that one, or where an image goes with it."""
-        if request.text is None or request.image is not None or (request.rewrite or self._rewrite) == "off":
+    async def _rewriting(self, request: SearchRequest, stages: Stages) -> Rewriting | None:
+        """What to encode in place of the text sent; None where it is that one, or where an image goes with it."""
+        way = self._rewriter.way(request.rewrite)
+        if request.text is None or request.image is not None or way == "off":
             return None
-        return rewrite_query(request.text, prompt_for(self._info.name))
+        rewriting = await self._rewriter.rewrite(request.text, way)
+        stages.lap("rewrite")
+        return rewriting
 
     async def _vectors(self, parts: Sequence[Part], stages: Stages) -> list[Vectors]:
         """The parts' unit vectors `(dim,)`, in order: encoded where they are inputs, fetched where they are ids."""

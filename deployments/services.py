@@ -9,12 +9,13 @@ from deployments.cascade import Budget, Cascade
 from deployments.embeddings import EmbeddingService
 from deployments.health import HealthService
 from deployments.items import ItemService
-from deployments.ports import EncodePort, IndexPort, RerankPort
+from deployments.ports import EncodePort, IndexPort, RerankPort, StructurePort
 from deployments.reranking import RerankService
+from deployments.rewriting import NO_REWRITING, QueryRewriter, RewriteDefaults
 from deployments.search import SearchService
 from encoders import EncoderInfo
 from encoders.images import ImageLimits
-from encoders.queries import Rewrite
+from encoders.queries import prompt_for
 from retrieval import MediaStore
 
 
@@ -44,7 +45,9 @@ def build_services(
     images: ImageLimits,
     *,
     cached: EncodePort | None = None,
-    rewrite: Rewrite = "off",
+    rewrite: RewriteDefaults = NO_REWRITING,
+    structurer: StructurePort | None = None,
+    on_rewrite: Callable[[str], None] = lambda did: None,
     on_unread: Callable[[str], None] = lambda id: None,
     sole_writer: bool = True,
     reranker: RerankPort | None = None,
@@ -53,16 +56,17 @@ def build_services(
 ) -> Services:
     """The services over these ports. `cached` serves all but readiness, which must reach the encoder itself.
 
-    `rewrite` is for searches that do not say; `on_unread` hears of items whose image is still to be read;
-    `sole_writer` says that no other process writes items.
+    `on_unread` hears of items whose image is still to be read; `sole_writer` says that no other process writes items.
+    `rewrite` is how searches are rewritten that do not say; `on_rewrite` hears how a model's rewritings ended.
     `rerank` is how searches are reranked that do not say; `on_rerank` hears what became of each.
     """
     serving = cached or encoder
     cascade = None
     if reranker is not None:
         cascade = Cascade(reranker, index, media, rerank.budget, by_default=rerank.searches, on_done=on_rerank)
+    rewriter = QueryRewriter(prompt_for(info.name), rewrite, structurer, on_done=on_rewrite)
     return Services(
-        search=SearchService(serving, index, info, rewrite=rewrite, cascade=cascade),
+        search=SearchService(serving, index, info, rewriter=rewriter, cascade=cascade),
         items=ItemService(serving, index, media, info, images, on_unread=on_unread, sole_writer=sole_writer),
         embeddings=EmbeddingService(serving, info),
         rerank=RerankService(reranker, index, media),

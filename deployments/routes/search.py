@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from deployments.bodies import is_multipart, parse_json, parse_object, read_form
 from deployments.openapi import json_or_form
-from deployments.render import hit_content, json_response
+from deployments.render import hit_content, json_response, rewrite_content
 from deployments.schemas.search import SearchAnswer, SearchRequest
 from deployments.services import Services
 from deployments.space import require_header
@@ -39,7 +39,7 @@ def router(services: Services) -> APIRouter:
         content: dict[str, Any] = {
             "hits": [hit_content(hit, found.rerank_scores.get(hit.id)) for hit in found.hits],
             "target": body.target,
-            "rewritten_query": found.rewritten_query,
+            **rewrite_content(found.rewriting),
             "stages": [asdict(report) for report in found.reports],
             **model,
         }

@@ -67,7 +67,8 @@ class SearchRequest(SpaceClaim):
     min_score: Annotated[Number, Field(ge=-1, le=1)] | None = None
     rewrite: Rewrite | None = Field(
         None,
-        description="How a text is put to the encoder; `queries.rewrite` when not given. A mix is never rewritten.",
+        description="How a text is put to the encoder: as it is, by rules, or by a model where one runs; "
+        "`queries.rewrite` when not given. A mix is never rewritten.",
     )
     rerank: Annotated[
         RerankOptions | None, BeforeValidator(as_rerank_options, json_schema_input_type=bool | RerankOptions | None)
@@ -102,6 +103,16 @@ class StageAnswer(BaseModel):
     reason: str = ""
 
 
+class RewriteAnswer(BaseModel):
+    """What the query asks for, and who read it. `reason` says why the rules took the model's place."""
+
+    by: Literal["template", "model"]
+    subject: str
+    style: str | None
+    language: Literal["en", "zh"]
+    reason: str = ""
+
+
 class SearchAnswer(BaseModel):
     """`stages` holds `rerank` only where it was asked for.
 
@@ -111,6 +122,7 @@ class SearchAnswer(BaseModel):
     hits: list[HitAnswer]
     target: Target
     rewritten_query: str | None = Field(None, description="The text that was encoded, null where it is the one sent.")
+    rewrite: RewriteAnswer | None = None
     model: str
     fingerprint: str
     stages: list[StageAnswer] = []

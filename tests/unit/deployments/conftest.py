@@ -17,8 +17,9 @@ from deployments.api import HttpLimits, build_api
 from deployments.batch_queue import BatchLimits
 from deployments.encoder import EncoderWorker
 from deployments.local import LocalEncoder, LocalIndex
-from deployments.ports import RerankPort
+from deployments.ports import RerankPort, StructurePort
 from deployments.prepare_pool import PreparePool
+from deployments.rewriting import NO_REWRITING, RewriteDefaults
 from deployments.services import RerankDefaults, build_services
 from deployments.stages import Stages
 from encoders import Prepared, Vectors
@@ -54,6 +55,7 @@ class Api:
     done: list[tuple[str, Stages]] = field(default_factory=list)
     errors: list[tuple[str, str]] = field(default_factory=list)
     reranks: list[str] = field(default_factory=list)
+    rewrites: list[str] = field(default_factory=list)
 
     def files(self) -> list[str]:
         """Every file of the media store."""
@@ -87,6 +89,8 @@ async def running(
     images: ImageLimits | None = None,
     reranker: RerankPort | None = None,
     rerank: RerankDefaults | None = None,
+    structurer: StructurePort | None = None,
+    rewrite: RewriteDefaults = NO_REWRITING,
 ) -> AsyncIterator[Api]:
     images = images or ImageLimits()
     encoder = encoder or CountingEncoder(limits=images)
@@ -94,6 +98,7 @@ async def running(
     worker = EncoderWorker(encoder, batches or BatchLimits(), pool=PreparePool(encoder.preparer, 1))
     media = MediaStore(folder)
     reranks: list[str] = []
+    rewrites: list[str] = []
     services = build_services(
         LocalEncoder(worker),
         LocalIndex(index),
@@ -103,6 +108,9 @@ async def running(
         reranker=reranker,
         rerank=rerank or RerankDefaults(),
         on_rerank=reranks.append,
+        structurer=structurer,
+        rewrite=rewrite,
+        on_rewrite=rewrites.append,
     )
     done: list[tuple[str, Stages]] = []
     errors: list[tuple[str, str]] = []
@@ -114,7 +122,7 @@ async def running(
     )
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://crossray") as http:
-        yield Api(http, encoder, index, media, folder, done, errors, reranks)
+        yield Api(http, encoder, index, media, folder, done, errors, reranks, rewrites)
     await worker.close()
 
 

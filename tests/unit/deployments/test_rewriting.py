@@ -13,6 +13,7 @@ from deployments.batch_queue import BatchLimits
 from deployments.encoder import EncodeOutcome, EncoderWorker, EncodeTask
 from deployments.local import LocalEncoder, LocalIndex
 from deployments.prepare_pool import PreparePool
+from deployments.rewriting import RewriteDefaults
 from deployments.schemas.search import SearchRequest
 from deployments.services import build_services
 from deployments.stages import Stages
@@ -51,10 +52,10 @@ async def test_a_request_wins_over_the_setting(tmp_path: Path, default: Any, ask
     worker = EncoderWorker(encoder, BatchLimits(), pool=PreparePool(encoder.preparer, 1))
     listening = ListeningEncoder(worker)
     index, media = LocalIndex(MemoryIndex(encoder.info.dim)), MediaStore(tmp_path)
-    services = build_services(listening, index, media, encoder.info, ImageLimits(), rewrite=default)
+    services = build_services(listening, index, media, encoder.info, ImageLimits(), rewrite=RewriteDefaults(default))
     found = await services.search.search(SearchRequest(text=ASKED, rewrite=asked_for), Stages())
     assert listening.texts == [encoded]
-    assert found.rewritten_query == (None if encoded == ASKED else encoded)
+    assert (found.rewriting and found.rewriting.text) == (None if encoded == ASKED else encoded)
     await worker.close()
 
 
@@ -67,6 +68,14 @@ async def test_the_answer_shows_the_rewritten_query(api: Api) -> None:
     assert await rewritten(text=ASKED) is None
     assert await rewritten(text=ASKED, rewrite="off") is None
     assert await rewritten(text=ASKED, rewrite="template") == "a red lamp"
+    answer = (await api.http.post("/v1/search", json={"text": ASKED, "rewrite": "template"})).json()
+    assert answer["rewrite"] == {
+        "by": "template",
+        "subject": "a red lamp",
+        "style": None,
+        "language": "en",
+        "reason": "",
+    }
     assert await rewritten(text="请帮我找一张海边日落的照片", rewrite="template") == "海边日落"
 
 
