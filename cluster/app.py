@@ -40,7 +40,9 @@ def build_app(settings: Settings) -> Application:
     ocr = ocr_deployment(settings).bind(ocr_options(settings), retriever) if settings.ocr.enabled else None
     reranker = None
     if settings.rerank.enabled:
-        reranker = deployment(RerankDeployment, "Reranker", settings.rerank.scale).bind(reranker_options(settings))
+        reranker = deployment(RerankDeployment, "Reranker", settings.rerank.scale).bind(
+            reranker_options(settings), _media_path(settings)
+        )
     structurer = None
     if settings.queries.runs_structurer:
         structurer = deployment(StructurerDeployment, "QueryStructurer", settings.queries.structurer.scale).bind(
@@ -136,7 +138,7 @@ def ingress_options(settings: Settings) -> IngressOptions:
         raise ValueError("a direct ingress is one replica: set ray.ingress to proxy for more")
     rerank = settings.rerank
     return IngressOptions(
-        media_path=settings.data_dir / "media",
+        media_path=_media_path(settings),
         images=image_limits(settings),
         http=HttpLimits(settings.http.max_body_bytes, settings.http.request_timeout_s),
         encode_call_items=settings.encoder.max_batch_size,
@@ -147,6 +149,10 @@ def ingress_options(settings: Settings) -> IngressOptions:
         only_collection_path=_only_collection_path(settings),
         reranker_names=frozenset((rerank.name, str(rerank.options.get("model", rerank.name)))),
     )
+
+
+def _media_path(settings: Settings) -> Path:
+    return settings.data_dir / "media"
 
 
 def _only_collection_path(settings: Settings) -> Path | None:
@@ -162,7 +168,7 @@ def ocr_deployment(settings: Settings) -> Any:
 def ocr_options(settings: Settings) -> OcrOptions:
     ocr = settings.ocr
     return OcrOptions(
-        media_path=settings.data_dir / "media",
+        media_path=_media_path(settings),
         images=image_limits(settings),
         enhancement=Enhancement(**ocr.enhance.model_dump()),
         limits=OcrLimits(max_queued=ocr.max_queued, sweep_interval_s=ocr.sweep_interval_s),

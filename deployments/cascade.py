@@ -16,11 +16,10 @@ from typing import Literal
 
 from deployments.errors import BadRequest, CrossrayError
 from deployments.ports import IndexPort, RerankPort
-from deployments.rerank import RerankReply, RerankTask
-from deployments.reranking import stored_input
+from deployments.rerank import RerankInput, RerankReply, RerankTask, StoredInput
 from deployments.schemas.search import Part, SearchRequest
 from encoders import EncoderError, EncoderInput
-from retrieval import Hit, MediaStore, RetrievalError
+from retrieval import Hit, RetrievalError
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +64,6 @@ class Cascade:
         self,
         reranker: RerankPort,
         index: IndexPort,
-        media: MediaStore,
         budget: Budget,
         *,
         by_default: bool = False,
@@ -77,7 +75,6 @@ class Cascade:
         """
         self._reranker = reranker
         self._index = index
-        self._media = media
         self._budget = budget
         self._by_default = by_default
         self._on_done = on_done
@@ -127,14 +124,14 @@ class Cascade:
         return Reranked(ordered, scores, StageReport("rerank", "reranked", _ms_since(started), len(first), reason))
 
     async def _ask(self, part: Part, hits: Sequence[Hit]) -> RerankReply:
-        query = EncoderInput(part.text, part.image)
+        query: RerankInput = EncoderInput(part.text, part.image)
         if part.id is not None:
             record = (await self._index.get([part.id]))[0]
             if record is None:  # deleted since the dense search
                 raise BadRequest(f"the item {part.id!r} is gone", "id")
-            query = await stored_input(record.payload, self._media)
-        documents = await asyncio.gather(*(stored_input(hit.payload, self._media) for hit in hits))
-        return await self._reranker.rerank(RerankTask(query, tuple(documents)))
+            query = StoredInput(record.payload.text, record.payload.media)
+        documents = tuple(StoredInput(hit.payload.text, hit.payload.media) for hit in hits)
+        return await self._reranker.rerank(RerankTask(query, documents))
 
 
 def _needless(budget: Budget, parts: Sequence[Part], first: Sequence[Hit], top_k: int) -> str:

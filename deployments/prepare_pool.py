@@ -26,15 +26,15 @@ def _install(preparer: AnyPreparer) -> None:
     _preparer_here = preparer
 
 
-def _prepare_here(*given: Any) -> tuple[Prepared | EncoderError, float]:
+def _prepare_here(step: str, *given: Any) -> tuple[Any, float]:
     assert _preparer_here is not None
-    return _timed(_preparer_here, *given)
+    return _timed(_preparer_here, step, *given)
 
 
-def _timed(preparer: AnyPreparer, *given: Any) -> tuple[Prepared | EncoderError, float]:
+def _timed(preparer: AnyPreparer, step: str, *given: Any) -> tuple[Any, float]:
     started = time.perf_counter()
     try:
-        prepared: Prepared | EncoderError = preparer(*given)
+        prepared = getattr(preparer, step)(*given)
     except InputError as error:
         prepared = error
     except Exception as error:
@@ -58,10 +58,18 @@ class PreparePool:
 
     async def prepare(self, *given: Any) -> tuple[Prepared | EncoderError, float]:
         """What the preparer makes of its arguments, or the error that is its own; and the seconds it took."""
+        return await self._run("__call__", *given)
+
+    async def prepare_query(self, *given: Any) -> tuple[Any, float]:
+        """As `prepare`, of the query that a reranker's pairs have in common."""
+        return await self._run("query", *given)
+
+    async def _run(self, step: str, *given: Any) -> tuple[Any, float]:
+        # By its name: a bound method would carry the whole preparer to the process.
         loop = asyncio.get_running_loop()
         if self._processes:
-            return await loop.run_in_executor(self._pool, _prepare_here, *given)
-        return await loop.run_in_executor(self._pool, _timed, self._preparer, *given)
+            return await loop.run_in_executor(self._pool, _prepare_here, step, *given)
+        return await loop.run_in_executor(self._pool, _timed, self._preparer, step, *given)
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -6,9 +6,10 @@ A `RerankTask` in, a `RerankReply` out. `RerankWorker` is plain Python; only `Re
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -20,14 +21,34 @@ from encoders import EncoderInput, Prepared
 from encoders.errors import EncoderError
 from encoders.registry import load_reranker
 from encoders.reranking import Reranker, RerankerInfo
+from retrieval import MediaStore
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInput:
+    """A stored item as a query or a document: its text, and the address of its image in the media store."""
+
+    text: str | None
+    media: str | None
+
+
+RerankInput: TypeAlias = EncoderInput | StoredInput
+
+
+async def read_input(item: RerankInput, media: MediaStore) -> EncoderInput:
+    """The input with its image's bytes; without an image where the media store has none at that address."""
+    if isinstance(item, EncoderInput):
+        return item
+    image = None if item.media is None else await asyncio.to_thread(media.get, item.media)
+    return EncoderInput(item.text, image)
 
 
 @dataclass(frozen=True, slots=True)
 class RerankTask:
     """One query and the documents to score against it. Without an instruction, the model's own."""
 
-    query: EncoderInput
-    documents: tuple[EncoderInput, ...]
+    query: RerankInput
+    documents: tuple[RerankInput, ...]
     instruction: str | None = None
 
 
@@ -36,7 +57,10 @@ Scored: TypeAlias = float | EncoderError
 
 @dataclass(frozen=True, slots=True)
 class RerankReply:
-    """`scores` has one relevance in 0…1, or the error that is this pair's alone, for each document, in order."""
+    """`scores` has one relevance in 0…1, or the error that is this pair's alone, for each document, in order.
+
+    Where `missing` has addresses that the replica could not read, nothing was scored.
+    """
 
     scores: tuple[Scored, ...]
     info: RerankerInfo
@@ -44,6 +68,7 @@ class RerankReply:
     """Sum of the scored pairs' costs: tokens, where the model has them."""
     stages_s: dict[str, float] = field(default_factory=dict)
     """Seconds of the slowest pair in `rerank_prepare`, `rerank_queue` and `rerank`."""
+    missing: tuple[str, ...] = ()
 
 
 class RerankWorker:
@@ -55,11 +80,13 @@ class RerankWorker:
         limits: BatchLimits,
         *,
         pool: PreparePool,
+        media: MediaStore,
         on_batch: Callable[[int, float], None] = lambda size, seconds: None,
     ) -> None:
         """`on_batch` hears of each batch that ran: how many pairs, and the seconds."""
         self._reranker = reranker
         self._pool = pool
+        self._media = media
         self._device: Device[np.float32] = Device(reranker.forward, name="reranker", on_batch=on_batch)
         self._queue: BatchQueue[Prepared, np.float32 | EncoderError] = BatchQueue(
             self._device.run, lambda pair: pair.cost, limits
@@ -67,9 +94,12 @@ class RerankWorker:
 
     async def rerank(self, task: RerankTask) -> RerankReply:
         """A pair that cannot be read fails alone. Raises Overloaded. Cancelling drops the pairs that still wait."""
-        prepared = await asyncio.gather(
-            *(self._pool.prepare(task.query, document, task.instruction) for document in task.documents)
-        )
+        if missing := await asyncio.to_thread(self._missing, (task.query, *task.documents)):
+            return RerankReply((), self._reranker.info, missing=missing)
+        query, query_s = await self._pool.prepare_query(await read_input(task.query, self._media), task.instruction)
+        if isinstance(query, EncoderError):
+            return RerankReply((query,) * len(task.documents), self._reranker.info)
+        prepared = await asyncio.gather(*(self._pair(query, document) for document in task.documents))
         pairs = [pair for pair, _ in prepared if isinstance(pair, Prepared)]
         released = await self._queue.submit(pairs, "interactive")
         ran = iter(released)
@@ -77,11 +107,18 @@ class RerankWorker:
         for pair, _ in prepared:
             result = pair if isinstance(pair, EncoderError) else next(ran).result
             scores.append(result if isinstance(result, EncoderError) else float(result))
-        stages = {"rerank_prepare": max((seconds for _, seconds in prepared), default=0.0)}
+        stages = {"rerank_prepare": query_s + max((seconds for _, seconds in prepared), default=0.0)}
         if released:
             last = max(released, key=lambda item: item.queued_s + item.ran_s)
             stages |= {"rerank_queue": last.queued_s, "rerank": last.ran_s}
         return RerankReply(tuple(scores), self._reranker.info, sum(pair.cost for pair in pairs), stages)
+
+    def _missing(self, inputs: Sequence[RerankInput]) -> tuple[str, ...]:
+        addresses = (item.media for item in inputs if isinstance(item, StoredInput) and item.media is not None)
+        return tuple(address for address in addresses if not self._media.exists(address))
+
+    async def _pair(self, query: Any, document: RerankInput) -> tuple[Prepared | EncoderError, float]:
+        return await self._pool.prepare(query, await read_input(document, self._media))
 
     async def close(self) -> None:
         await self._queue.close()
@@ -93,13 +130,14 @@ class RerankWorker:
 class RerankDeployment:
     """The Serve side of a RerankWorker. It may sleep: with no replica left, the first call starts one."""
 
-    def __init__(self, options: ModelOptions) -> None:
+    def __init__(self, options: ModelOptions, media_path: Path) -> None:
         from deployments.metrics import Metrics
 
         reranker = load_reranker(options.name, **options.options)
         pool = PreparePool(reranker.preparer, options.prepare_workers, processes=options.prepare_in_processes)
         metrics = Metrics(encoder=reranker.info.name)
-        self._worker = RerankWorker(reranker, options.limits, pool=pool, on_batch=metrics.rerank_batch)
+        media = MediaStore(media_path)
+        self._worker = RerankWorker(reranker, options.limits, pool=pool, media=media, on_batch=metrics.rerank_batch)
 
     async def rerank(self, task: RerankTask) -> RerankReply:
         """See `RerankWorker.rerank`."""

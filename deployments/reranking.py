@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from deployments.errors import BadRequest, NotFound
 from deployments.ports import IndexPort, RerankPort
-from deployments.rerank import RerankReply, RerankTask
+from deployments.rerank import RerankInput, RerankReply, RerankTask, StoredInput
 from deployments.schemas.rerank import RerankDocument, RerankRequest
 from deployments.stages import Stages
 from encoders import EncoderInput, InputError
 from encoders.errors import EncoderError
-from retrieval import MediaStore, Payload
 
 NO_RERANKER = "no reranker runs here: set rerank.enabled in the profile"
-
-
-async def stored_input(payload: Payload, media: MediaStore) -> EncoderInput:
-    """A stored item as a query or a document: its text, its image, or both."""
-    image = None if payload.media is None else await asyncio.to_thread(media.get, payload.media)
-    return EncoderInput(payload.text, image)
 
 
 class RerankService:
     """Scores what a request holds, or names by id."""
 
-    def __init__(self, reranker: RerankPort | None, index: IndexPort, media: MediaStore) -> None:
+    def __init__(self, reranker: RerankPort | None, index: IndexPort) -> None:
         """`reranker` is None where none runs."""
         self._reranker = reranker
         self._index = index
-        self._media = media
 
     async def rerank(self, request: RerankRequest, stages: Stages) -> RerankReply:
         """A score each document, in order.
@@ -55,10 +46,10 @@ class RerankService:
                 raise scored
         return reply
 
-    async def _documents(self, given: Sequence[RerankDocument]) -> list[EncoderInput]:
+    async def _documents(self, given: Sequence[RerankDocument]) -> list[RerankInput]:
         stored = {row: document.id for row, document in enumerate(given) if document.id is not None}
         records = dict(zip(stored, await self._index.get(list(stored.values())), strict=True)) if stored else {}
-        documents = []
+        documents: list[RerankInput] = []
         for row, document in enumerate(given):
             if row not in stored:
                 documents.append(EncoderInput(document.text, document.image))
@@ -66,7 +57,7 @@ class RerankService:
             record = records[row]
             if record is None:
                 raise NotFound(f"there is no item {stored[row]!r}", f"documents[{row}].id")
-            documents.append(await stored_input(record.payload, self._media))
+            documents.append(StoredInput(record.payload.text, record.payload.media))
         return documents
 
 

@@ -13,6 +13,7 @@ from deployments.ports import EncodePort, IndexPort, RerankPort, StructurePort
 from deployments.reranking import RerankService
 from deployments.rewriting import NO_REWRITING, QueryRewriter, RewriteDefaults
 from deployments.search import SearchService
+from deployments.stored_media import StoredMediaReranker
 from encoders import EncoderInfo
 from encoders.images import ImageLimits
 from encoders.queries import prompt_for
@@ -63,13 +64,14 @@ def build_services(
     serving = cached or encoder
     cascade = None
     if reranker is not None:
-        cascade = Cascade(reranker, index, media, rerank.budget, by_default=rerank.searches, on_done=on_rerank)
+        reranker = StoredMediaReranker(reranker, media)
+        cascade = Cascade(reranker, index, rerank.budget, by_default=rerank.searches, on_done=on_rerank)
     rewriter = QueryRewriter(prompt_for(info.name), rewrite, structurer, on_done=on_rewrite)
     return Services(
         search=SearchService(serving, index, info, rewriter=rewriter, cascade=cascade),
         items=ItemService(serving, index, media, info, images, on_unread=on_unread, sole_writer=sole_writer),
         embeddings=EmbeddingService(serving, info),
-        rerank=RerankService(reranker, index, media),
+        rerank=RerankService(reranker, index),
         health=HealthService(encoder, index, info),
         info=info,
     )

@@ -21,29 +21,40 @@ _DIM = 64
 
 
 @dataclass(frozen=True, slots=True)
+class FakeQuery:
+    """A query's half of its pairs. `words` is None for a query with an image."""
+
+    placed: Prepared
+    words: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True)
 class FakePairPreparer:
     """Scores the pair already: what is left for `forward` is to sleep."""
 
     limits: ImageLimits
     refuse: str | None
 
-    def __call__(self, query: EncoderInput, document: EncoderInput, instruction: str | None = None) -> Prepared:
+    def query(self, query: EncoderInput, instruction: str | None = None) -> FakeQuery:
         """The instruction's words are asked for too."""
-        asked, cost = self._side(query, "query")
-        offered, more = self._side(document, "document")
-        if query.modality == document.modality == "text":
-            words = set(f"{query.text} {instruction or ''}".lower().split())
-            score = len(words & set(str(document.text).lower().split())) / len(words)
-        else:
-            score = (1.0 + float(asked.payload @ offered.payload)) / 2
-        return Prepared(score, cost + more, document.modality)
+        placed = self._placed(query, "query")
+        words = frozenset(f"{query.text} {instruction or ''}".lower().split()) if query.modality == "text" else None
+        return FakeQuery(placed, words)
 
-    def _side(self, item: EncoderInput, param: str) -> tuple[Prepared, int]:
+    def __call__(self, query: FakeQuery, document: EncoderInput) -> Prepared:
+        """Words in common where both are texts, colours in common where one is an image."""
+        offered = self._placed(document, "document")
+        if query.words is not None and document.modality == "text":
+            score = len(query.words & set(str(document.text).lower().split())) / len(query.words)
+        else:
+            score = (1.0 + float(query.placed.payload @ offered.payload)) / 2
+        return Prepared(score, query.placed.cost + offered.cost, document.modality)
+
+    def _placed(self, item: EncoderInput, param: str) -> Prepared:
         try:
-            placed = FakePreparer(_DIM, self.limits, self.refuse)(item, "query")
+            return FakePreparer(_DIM, self.limits, self.refuse)(item, "query")
         except InputError as error:
             raise InputError(error.message, error.code, param) from error
-        return placed, placed.cost
 
 
 class FakeReranker:

@@ -1,8 +1,8 @@
 """The reranker contract: a query and a document in, a relevance out.
 
 An encoder looks at each input alone; a reranker reads the pair, which is dearer and better. Like an encoder it is two
-halves: a *preparer* (CPU, no weights, pickles) makes one item of a pair, and `forward` scores a batch of items. Pairs
-of different queries share a batch.
+halves: a *preparer* (CPU, no weights, pickles) reads a query once and makes one item of it and each document, and
+`forward` scores a batch of items. Pairs of different queries share a batch.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +42,15 @@ class RerankerInfo:
 class PairPreparer(Protocol):
     """Turns a query and a document into a prepared item. Pickles; safe to call from several threads and processes."""
 
-    def __call__(self, query: EncoderInput, document: EncoderInput, instruction: str | None = None) -> Prepared:
-        """Raises InputError for a pair that cannot be read; its `param` is `query` or `document`."""
+    def query(self, query: EncoderInput, instruction: str | None = None) -> Any:
+        """What `__call__` takes as the query of each pair: decoded and resized, and picklable.
+
+        Raises InputError, with `query` as its `param`, for a query that cannot be read.
+        """
+        ...
+
+    def __call__(self, query: Any, document: EncoderInput) -> Prepared:
+        """Raises InputError, with `document` as its `param`, for a document that cannot be read beside this query."""
         ...
 
 
@@ -78,4 +85,5 @@ def score(
     """
     if not documents:
         return np.zeros(0, dtype=np.float32)
-    return reranker.forward([reranker.preparer(query, document, instruction) for document in documents])
+    asked = reranker.preparer.query(query, instruction)
+    return reranker.forward([reranker.preparer(asked, document) for document in documents])

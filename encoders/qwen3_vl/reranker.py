@@ -40,39 +40,48 @@ INSTRUCTION = "Given a search query, retrieve relevant candidates that answer th
 
 
 @dataclass(frozen=True, slots=True)
+class Half:
+    """One side of a pair: the content of a message, and the picture that it shows, if any."""
+
+    content: list[Message]
+    pictures: list[NDArray[np.uint8]]
+
+
+@dataclass(frozen=True, slots=True)
 class PairPreparer:
     """The CPU half: a query and a document to one prompt. Pickles, holds no weights."""
 
     builder: ChatBuilder
 
-    def __call__(self, query: EncoderInput, document: EncoderInput, instruction: str | None = None) -> Prepared:
-        """Raises InputError for a query or a document that cannot be read, or has neither text nor image."""
-        asked, query_pictures = self._side(query, "query")
-        offered, document_pictures = self._side(document, "document")
-        chat = self.builder.chat
-        content: list[Message] = [
-            {"type": "text", "text": f"<Instruct>: {chat.plain(instruction or INSTRUCTION)}"},
+    def query(self, query: EncoderInput, instruction: str | None = None) -> Half:
+        """The query as all its pairs show it, its picture decoded and resized. Raises InputError."""
+        half = self._half(query, "query")
+        asked: list[Message] = [
+            {"type": "text", "text": f"<Instruct>: {self.builder.chat.plain(instruction or INSTRUCTION)}"},
             {"type": "text", "text": "<Query>:"},
-            *asked,
-            {"type": "text", "text": "\n<Document>:"},
-            *offered,
+            *half.content,
         ]
+        return Half(asked, half.pictures)
+
+    def __call__(self, query: Half, document: EncoderInput) -> Prepared:
+        """Raises InputError for a document that cannot be read, or is too long beside this query."""
+        half = self._half(document, "document")
         messages: list[Message] = [
             {"role": "system", "content": [{"type": "text", "text": SYSTEM}]},
-            {"role": "user", "content": content},
+            {"role": "user", "content": [*query.content, {"type": "text", "text": "\n<Document>:"}, *half.content]},
         ]
         try:
-            built = self.builder.build(messages, query_pictures + document_pictures, generation_prompt=True)
+            built = self.builder.build(messages, query.pictures + half.pictures, generation_prompt=True)
         except InputError as error:  # both together are too long, and it is the document that varies
             raise InputError(error.message, error.code, "document") from error
         return Prepared(built, cost=len(built.ids), modality=document.modality)
 
-    def _side(self, item: EncoderInput, param: str) -> tuple[list[Message], list[NDArray[np.uint8]]]:
-        """The content and the picture of one half of the pair; its errors name the half."""
+    def _half(self, item: EncoderInput, param: str) -> Half:
+        """One side of the pair; its errors name it."""
         try:
             item.modality  # noqa: B018 - raises where there is neither text nor image
             parts = self.builder.parts(item)
-            return parts, [] if item.image is None else [self.builder.picture(item.image)]
+            return Half(parts, [] if item.image is None else [self.builder.picture(item.image)])
         except InputError as error:
             raise InputError(error.message, error.code, param) from error
 

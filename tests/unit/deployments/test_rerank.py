@@ -7,6 +7,7 @@ import base64
 import pickle
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,15 +16,17 @@ from deployments.batch_queue import BatchLimits
 from deployments.cascade import Budget
 from deployments.local import LocalReranker
 from deployments.prepare_pool import PreparePool
-from deployments.rerank import RerankReply, RerankTask, RerankWorker
+from deployments.rerank import RerankReply, RerankTask, RerankWorker, StoredInput
 from deployments.services import RerankDefaults
 from encoders import EncoderInput, InputError, Prepared
 from encoders.fake_reranker import FakeReranker
 from encoders.reranking import Scores
+from retrieval import MediaStore
 from tests.unit.deployments.conftest import Api, Picture, Start
 
 NAMES = frozenset(("fake-reranker",))
 ALWAYS = {"margin": None, "deadline_ms": 30_000}
+NO_MEDIA = MediaStore(Path("a folder that only the ingress sees"))
 
 
 class Counting(FakeReranker):
@@ -46,8 +49,11 @@ class Broken(FakeReranker):
 
 
 @asynccontextmanager
-async def worker(reranker: FakeReranker, **limits: int) -> AsyncIterator[RerankWorker]:
-    one = RerankWorker(reranker, BatchLimits(**limits), pool=PreparePool(reranker.preparer, 1))
+async def worker(
+    reranker: FakeReranker, media: MediaStore = NO_MEDIA, *, processes: bool = False, **limits: int
+) -> AsyncIterator[RerankWorker]:
+    pool = PreparePool(reranker.preparer, 1, processes=processes)
+    one = RerankWorker(reranker, BatchLimits(**limits), pool=pool, media=media)
     yield one
     await one.close()
 
@@ -94,10 +100,8 @@ async def test_a_pair_that_cannot_be_read_fails_alone() -> None:
 
 
 async def test_pairs_are_prepared_in_processes_too() -> None:
-    reranker = FakeReranker()
-    one = RerankWorker(reranker, BatchLimits(), pool=PreparePool(reranker.preparer, 1, processes=True))
-    reply = await one.rerank(RerankTask(EncoderInput("red car"), (EncoderInput("red"), EncoderInput("red car"))))
-    await one.close()
+    async with worker(FakeReranker(), processes=True) as one:
+        reply = await one.rerank(RerankTask(EncoderInput("red car"), (EncoderInput("red"), EncoderInput("red car"))))
     assert reply.scores == (0.5, 1.0)
 
 
@@ -273,3 +277,70 @@ async def test_a_budget_that_is_none_is_refused(start: Start, rerank: Any) -> No
         answer = await api.http.post("/v1/search", json={"text": "a", "rerank": rerank})
     assert answer.status_code == 400
     assert answer.json()["error"]["param"].startswith("rerank")
+
+
+class Listening(LocalReranker):
+    """Remembers what was sent to the replica."""
+
+    def __init__(self, worker: RerankWorker) -> None:
+        super().__init__(worker, NAMES)
+        self.tasks: list[RerankTask] = []
+
+    async def rerank(self, task: RerankTask) -> RerankReply:
+        self.tasks.append(task)
+        return await super().rerank(task)
+
+    def sent(self) -> list[set[type]]:
+        """The kinds of documents of each call."""
+        return [{type(document) for document in task.documents} for task in self.tasks]
+
+
+@asynccontextmanager
+async def api_of_pictures(start: Start, picture: Picture, seen: MediaStore) -> AsyncIterator[tuple[Api, Listening]]:
+    """Four pictures, and a replica that sees this media store."""
+    async with worker(FakeReranker(), seen) as one:
+        port = Listening(one)
+        async with start(reranker=port) as api:
+            for colour in ("red", "orange", "blue", "green"):
+                await api.add(id=colour, image=base64.b64encode(picture(colour)).decode())
+            yield api, port
+
+
+async def test_a_replica_that_sees_the_media_folder_is_sent_addresses(
+    start: Start, picture: Picture, tmp_path: Path
+) -> None:
+    async with api_of_pictures(start, picture, MediaStore(tmp_path / "media")) as (api, port):
+        answer = await search(api, id="red", rerank=ALWAYS)
+        body = {"query": "red", "documents": [{"id": "blue"}, {"id": "red"}]}
+        direct = (await api.http.post("/v1/rerank", json=body)).json()
+    assert port.sent() == [{StoredInput}, {StoredInput}]
+    assert isinstance(port.tasks[0].query, StoredInput)
+    assert len(pickle.dumps(port.tasks[0])) < 1000
+    assert all(0 < hit["rerank_score"] < 1 for hit in answer["hits"])
+    assert [row["index"] for row in direct["results"]] == [1, 0]
+
+
+async def test_a_replica_that_does_not_is_sent_bytes_and_answers_the_same(
+    start: Start, picture: Picture, tmp_path: Path
+) -> None:
+    async with api_of_pictures(start, picture, MediaStore(tmp_path / "media")) as (api, _):
+        by_address = await search(api, id="red", rerank=ALWAYS)
+    async with api_of_pictures(start, picture, NO_MEDIA) as (api, port):
+        first = await search(api, id="red", rerank=ALWAYS)
+        second = await search(api, text="red", rerank=ALWAYS)
+    scores = [[(hit["id"], hit["rerank_score"]) for hit in answer["hits"]] for answer in (first, by_address)]
+    assert scores[0] == scores[1]
+    assert port.sent() == [{StoredInput}, {EncoderInput}, {EncoderInput}], "it is asked once whether it sees them"
+    assert second["stages"][1]["did"] == "reranked"
+
+
+async def test_an_image_that_is_gone_says_nothing_about_the_replica(
+    start: Start, picture: Picture, tmp_path: Path
+) -> None:
+    async with api_of_pictures(start, picture, MediaStore(tmp_path / "media")) as (api, port):
+        api.media.delete(MediaStore.address(picture("blue")))
+        answer = await search(api, text="red", rerank=ALWAYS)
+        await search(api, text="red", top_k=2, rerank=ALWAYS | {"depth": 2})
+    assert answer["hits"][-1]["id"] == "blue"
+    assert answer["stages"][1]["reason"].startswith("1 of 4 hits could not be read")
+    assert port.sent() == [{StoredInput}, {EncoderInput}, {StoredInput}]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from encoders import EncoderInput, ModelUnavailable
+from encoders.images import ImageLimits, decode
 from encoders.qwen3_vl.encoder import load_qwen3_vl
 from encoders.qwen3_vl.reranker import INSTRUCTION, SYSTEM, Qwen3VLReranker, load_qwen3_vl_reranker
 from encoders.reranking import score
@@ -117,8 +118,22 @@ def test_no_documents_no_scores(reranker: Qwen3VLReranker) -> None:
 
 def test_the_preparer_pickles(reranker: Qwen3VLReranker) -> None:
     preparer = pickle.loads(pickle.dumps(reranker.preparer))
-    pair = (QUERIES[1], EncoderInput(text="two dogs"))
-    np.testing.assert_array_equal(reranker.forward([preparer(*pair)]), reranker.forward([reranker.preparer(*pair)]))
+    query, document = QUERIES[1], EncoderInput(text="two dogs")
+    again = preparer(pickle.loads(pickle.dumps(preparer.query(query))), document)
+    np.testing.assert_array_equal(reranker.forward([again]), score(reranker, query, [document]))
+
+
+def test_the_picture_of_a_query_is_decoded_once(reranker: Qwen3VLReranker, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[bytes] = []
+
+    def counting(data: bytes, limits: ImageLimits) -> Any:
+        decoded.append(data)
+        return decode(data, limits)
+
+    monkeypatch.setattr("encoders.qwen3_vl.preparer.decode", counting)
+    query = EncoderInput(image=picture(64, 64, 1))
+    score(reranker, query, [EncoderInput(text=text) for text in ("two dogs", "a beach", "rain")])
+    assert decoded == [query.image]
 
 
 def test_each_family_is_refused_in_the_others_place(tiny_folder: Callable[[str], Path]) -> None:
