@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cluster.evaluation.captions import CaptionedImage
     from cluster.evaluation.run import Evaluation, Task
     from encoders.base import Encoder
-    from encoders.queries import Rewrite
+    from encoders.queries import QueryStructurer, Rewrite
     from encoders.reranking import Reranker
 
 HELP = """Measure retrieval on a folder of captioned photos: recall at 1, 5, 10 and median rank, beside chance.
@@ -50,8 +50,15 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first photos.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, max=4096, help="Inputs in a batch.")] = 16,
     rewrite: Annotated[
-        str, typer.Option(help="Ways to rewrite queries, by comma: `off,template` reports both per language.")
+        str, typer.Option(help="Ways to rewrite queries, by comma: `off,template,model` reports all, per language.")
     ] = "off",
+    rewrite_model: Annotated[
+        str | None,
+        typer.Option(
+            help="For `--rewrite model`: a structurer of `crossray model list`, or a Qwen3-VL-Instruct checkpoint. "
+            "Without it, the profile's."
+        ),
+    ] = None,
     rerank: Annotated[
         str | None, typer.Option(help="A reranker of `crossray model list`, or a Qwen3-VL-Reranker checkpoint.")
     ] = None,
@@ -70,11 +77,15 @@ def evaluate(
     images = load_captions(folder, limit)
     model = _load(encoder, option or [])
     reranker = None
+    structurers: dict[str, QueryStructurer] = {}
     try:
+        structurers = _load_structurers(rewrites, rewrite_model)
         reranker = None if rerank is None else _load_reranker(rerank, rerank_option or [])
-        evaluation = _run(model, images, batch_size, rewrites, reranker, depths)
+        evaluation = _run(model, images, batch_size, structurers, reranker, depths)
     finally:
         model.close()
+        for structurer in structurers.values():
+            structurer.close()
         if reranker is not None:
             reranker.close()
     if html is not None:
@@ -127,6 +138,27 @@ def _load_reranker(name: str, options: list[str]) -> Reranker:
         raise ClusterError(f"the reranker {chosen} does not take these options: {error}") from error
 
 
+def _load_structurers(rewrites: list[Rewrite], name: str | None) -> dict[str, QueryStructurer]:
+    """What reads the captions for each way; a name that is not in the table is a checkpoint's."""
+    from cluster.settings import load_settings
+    from encoders.queries import RuleStructurer
+    from encoders.registry import STRUCTURERS, load_structurer
+
+    structurers: dict[str, QueryStructurer] = {"template": RuleStructurer()} if "template" in rewrites else {}
+    if "model" in rewrites:
+        settings = load_settings()
+        table = {settings.queries.structurer.name} if name is None else {name} & STRUCTURERS.keys()
+        chosen = next(iter(table), "qwen3-vl-structurer")
+        options = settings.options_of_structurer(chosen) | ({} if table else {"model": name})
+        try:
+            structurers["model"] = load_structurer(chosen, **options)
+        except TypeError as error:
+            raise ClusterError(
+                f"the query structurer {chosen} needs a checkpoint: --rewrite-model ({error})"
+            ) from error
+    return structurers
+
+
 def _load(name: str | None, options: list[str]) -> Encoder:
     from cluster.settings import load_settings
     from encoders.registry import load_encoder
@@ -146,21 +178,21 @@ def _run(
     encoder: Encoder,
     images: list[CaptionedImage],
     batch_size: int,
-    rewrites: list[Rewrite],
+    structurers: dict[str, QueryStructurer],
     reranker: Reranker | None,
     depths: list[int],
 ) -> Evaluation:
     from cluster.evaluation.run import evaluate as run
 
     captions = sum(len(texts) for image in images for texts in image.captions.values())
-    passes = 1 + sum(name != "off" for name in rewrites)
+    passes = 1 + len(structurers)
     pairs = passes * captions * min(max(depths), len(images)) if reranker is not None else 0
     with progress("Encoding", len(images) + passes * captions + pairs) as advance:
         return run(
             encoder,
             images,
             batch_size=batch_size,
-            rewrites=rewrites,
+            rewrites=structurers,
             reranker=reranker,
             depths=depths,
             advance=lambda _name, count: advance(count),
@@ -187,6 +219,9 @@ def _show(evaluation: Evaluation) -> None:
         table.add_row("  by chance", *_percents(task.chance), style="dim")
     console = results()
     console.print(table)
+    for name, report in evaluation.rewritings.items():
+        left = ", ".join(f"{count} {language}" for language, count in report.left_to_rules.items())
+        console.print(f"{name}: rewritten by {report.structurer.name}, left to the rules: {left}")
     info, counts = evaluation.info, evaluation.to_json()
     console.print(
         f"{info.name} ({info.contract.fingerprint}), {len(evaluation.images)} photos in {evaluation.seconds:.1f} s: "

@@ -29,17 +29,15 @@ Without --to it goes where serving looks for it, and the profile may name it as 
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(help="The models that Crossray can run.", no_args_is_help=True, rich_markup_mode="markdown")
-    group.command("list", help="List encoders and rerankers, by the names that settings and `crossray eval` take.")(
-        list_models
-    )
+    group.command("list", help="List them, by the names that settings and `crossray eval` take.")(list_models)
     group.command("pull", help=PULL_HELP)(pull_model)
     app.add_typer(group, name="model", rich_help_panel="This machine")
 
 
 def list_models(as_json: JsonOption = False) -> None:
-    from encoders.registry import ENCODERS, RERANKERS
+    from encoders.registry import ENCODERS, RERANKERS, STRUCTURERS
 
-    tables = {"encoders": ENCODERS, "rerankers": RERANKERS}
+    tables = {"encoders": ENCODERS, "rerankers": RERANKERS, "structurers": STRUCTURERS}
     if as_json:
         write_json(
             {

@@ -81,14 +81,12 @@ def embed_rewritten(
     encoder: Encoder,
     texts: Sequence[str],
     owner: Owners,
-    rewrite: Callable[[str], str],
     *,
     batch_size: int,
     advance: Callable[[int], None] = lambda _n: None,
 ) -> Embedded:
-    """Captions as `rewrite` makes queries of them; they are never documents, so both roles are the query's."""
-    asked = [rewrite(text) for text in texts]
-    vectors = _Task(encoder, batch_size, advance).queries(asked)
+    """Captions rewritten to queries; they are never documents, so both roles are the query's."""
+    vectors = _Task(encoder, batch_size, advance).queries(texts)
     return Embedded(vectors, vectors, owner)
 
 

@@ -13,8 +13,8 @@ With rewriting, each caption also searches the photos in the words that the rewr
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from itertools import permutations
 from typing import Any
 
@@ -24,8 +24,9 @@ from cluster.evaluation.captions import CaptionedImage
 from cluster.evaluation.embedding import Advance, Embedded, EmbeddedCaptions, embed_captions, embed_rewritten
 from cluster.evaluation.ranks import Owners, RankMetrics, Ranks, chance, rank_queries, summarise
 from cluster.evaluation.reranking import rerank_photos
+from cluster.evaluation.rewriting import rewrite_captions
 from encoders.base import Encoder, EncoderInfo, Vectors
-from encoders.queries import Rewrite, prompt_for, rewrite_query
+from encoders.queries import QueryStructurer, StructurerInfo, prompt_for
 from encoders.reranking import Reranker, RerankerInfo
 
 
@@ -42,6 +43,14 @@ class Task:
     documents: int
 
 
+@dataclass(frozen=True, slots=True)
+class RewritingReport:
+    """Who rewrote the captions, and how many of each language it left to the rules."""
+
+    structurer: StructurerInfo
+    left_to_rules: dict[str, int] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
     """An encoder's figures on one data set, with the vectors that they came from."""
@@ -52,6 +61,7 @@ class Evaluation:
     tasks: tuple[Task, ...]
     seconds: float
     reranker: RerankerInfo | None = None
+    rewritings: Mapping[str, RewritingReport] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """`answer["en"]["text_to_image"]["r10"]` is a fraction; `metrics` repeats them under dotted keys."""
@@ -60,6 +70,7 @@ class Evaluation:
             "fingerprint": self.info.contract.fingerprint,
             "contract": asdict(self.info.contract),
             "reranker": self._reranker_json(),
+            "rewritings": {name: asdict(report) for name, report in self.rewritings.items()},
             "images": len(self.images),
             "captions": {language: len(texts) for language, texts in self.embedded.texts.items()},
             "seconds": round(self.seconds, 3),
@@ -85,29 +96,31 @@ def evaluate(
     images: Sequence[CaptionedImage],
     *,
     batch_size: int = 16,
-    rewrites: Sequence[Rewrite] = (),
+    rewrites: Mapping[str, QueryStructurer] = {},
     reranker: Reranker | None = None,
     depths: Sequence[int] = (),
     advance: Advance = lambda _name, _n: None,
 ) -> Evaluation:
     """Embed everything once and answer every question exactly. Raises BadDataset.
 
-    Captions search as they are, and beside that once for each of `rewrites`; each of these ways is
-    reranked to each of `depths`.
+    Captions search as they are, and beside that once as each of `rewrites` reads them; each of these ways is reranked
+    to each of `depths`.
     """
     deep = sorted({depth for depth in depths if depth > 0}) if reranker is not None else []
     started = time.monotonic()
     embedded = embed_captions(encoder, images, batch_size=batch_size, advance=advance)
+    rewritings = {name: RewritingReport(structurer.info) for name, structurer in rewrites.items()}
     tasks: list[Task | None] = []
     for language, captions in embedded.captions.items():
         asked = {"text_to_image": captions}
-        for rewrite in (name for name in rewrites if name != "off"):
+        for rewrite, structurer in rewrites.items():
             prompt = prompt_for(encoder.info.name)
+            rewritten = rewrite_captions(structurer, embedded.texts[language], prompt, batch_size=batch_size)
+            rewritings[rewrite].left_to_rules[language] = rewritten.left_to_rules
             asked[f"text_to_image_{rewrite}"] = embed_rewritten(
                 encoder,
-                embedded.texts[language],
+                rewritten.texts,
                 captions.owner,
-                lambda text, prompt=prompt: rewrite_query(text, prompt),  # type: ignore[misc]
                 batch_size=batch_size,
                 advance=lambda n, name=f"{rewrite} {language}": advance(name, n),  # type: ignore[misc]
             )
@@ -136,7 +149,7 @@ def evaluate(
         tasks.append(_task(scope, "text_to_text", embedded.captions[source], embedded.captions[other]))
     answered = tuple(task for task in tasks if task is not None)
     used = reranker.info if reranker is not None else None
-    return Evaluation(encoder.info, images, embedded, answered, time.monotonic() - started, used)
+    return Evaluation(encoder.info, images, embedded, answered, time.monotonic() - started, used, rewritings)
 
 
 def _task(scope: str, name: str, queries: Embedded, documents: Embedded) -> Task | None:

@@ -10,13 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from cluster.cli import build_app
 from cluster.errors import BadDataset
 from cluster.evaluation.captions import CaptionedImage, load_captions
 from cluster.evaluation.report import render_report
 from cluster.evaluation.run import evaluate
 from encoders.base import EncoderInput, Prepared, Role, normalise
 from encoders.fake import FakeEncoder, FakePreparer
+from encoders.queries import RuleStructurer
+from encoders.queries.fake import FakeStructurer
 
 COLOURS = {"red": "红", "green": "绿", "blue": "蓝", "yellow": "黄"}
 
@@ -65,7 +69,7 @@ def test_rewriting_is_reported_beside_the_captions_as_they_are(photos: list[Capt
     evaluation = evaluate(
         FakeEncoder(),
         asked,
-        rewrites=("off", "template"),
+        rewrites={"template": RuleStructurer(), "model": FakeStructurer(refuse="red")},
         advance=lambda name, count: seen.update({name: seen.get(name, 0) + count}),
     )
     answer = evaluation.to_json()
@@ -78,7 +82,12 @@ def test_rewriting_is_reported_beside_the_captions_as_they_are(photos: list[Capt
     for language in ("en", "zh"):
         plain, rewritten = (tasks[language, name].ranks.margin for name in ("text_to_image", "text_to_image_template"))
         assert (rewritten > plain).all()
-    assert seen == {"photos": 4, "captions en": 4, "captions zh": 4, "template en": 4, "template zh": 4}
+    ways = {f"{way} {language}": 4 for way in ("template", "model") for language in ("en", "zh")}
+    assert seen == {"photos": 4, "captions en": 4, "captions zh": 4, **ways}
+    assert answer["rewritings"]["template"]["left_to_rules"] == {"en": 0, "zh": 0}
+    assert answer["rewritings"]["model"]["structurer"]["name"] == "fake-structurer"
+    assert answer["rewritings"]["model"]["left_to_rules"] == {"en": 1, "zh": 0}, "show me a picture of red"
+    assert answer["en"]["text_to_image_model"]["r1"] == 1.0
     assert "text_to_image_template" not in evaluate(FakeEncoder(), asked).to_json()["en"]
 
 
@@ -134,3 +143,14 @@ def test_the_report_is_self_contained_and_escapes(photos: list[CaptionedImage]) 
     plots = [source for source in sources if source.startswith("data:image/svg")]
     assert len(plots) == 2
     assert all(b"</svg>" in base64.b64decode(plot.partition(",")[2]) for plot in plots)
+
+
+def test_the_command_rewrites_by_a_model_where_one_is_named(photos: list[CaptionedImage]) -> None:
+    command = ["eval", str(photos[0].path.parent), "--encoder", "fake", "--rewrite", "off,template,model"]
+    named = [*command, "--rewrite-model", "fake-structurer"]
+    answer = json.loads(CliRunner().invoke(build_app(), [*named, "--json"], catch_exceptions=False).stdout)
+    assert {"text_to_image", "text_to_image_template", "text_to_image_model"} <= set(answer["en"])
+    shown = CliRunner().invoke(build_app(), named, catch_exceptions=False).stdout
+    assert "model: rewritten by fake-structurer, left to the rules: 0 en, 0 zh" in shown
+    without = CliRunner().invoke(build_app(), command)
+    assert "--rewrite-model" in str(without.exception)

@@ -17,6 +17,7 @@ from cluster.evaluation.run import evaluate
 from encoders.base import Prepared, Vectors
 from encoders.fake import FakeEncoder
 from encoders.fake_reranker import FakeReranker
+from encoders.queries import RuleStructurer
 from encoders.reranking import Scores
 
 COLOURS = ("red", "green", "blue", "yellow")
@@ -67,7 +68,12 @@ def test_a_bad_reranker_spoils_as_much_as_its_depth(photos: list[CaptionedImage]
 
 def test_rewritten_queries_are_reranked_too_and_the_report_names_the_reranker(photos: list[CaptionedImage]) -> None:
     evaluation = evaluate(
-        FakeEncoder(), photos, rewrites=("off", "template"), reranker=FakeReranker(), depths=(0, 2), batch_size=3
+        FakeEncoder(),
+        photos,
+        rewrites={"template": RuleStructurer()},
+        reranker=FakeReranker(),
+        depths=(0, 2),
+        batch_size=3,
     )
     assert [task.name for task in evaluation.tasks] == [
         "text_to_image",
