@@ -27,7 +27,17 @@ A text and an image together are one query made of both.
     crossray search --image photo.jpg --html alike.html
     crossray search --id 3f2a… --target text
     crossray search "a red boat" --filter 'year>=2020, place=Oslo, tags=holiday'
-    crossray search "a red boat" --filter '{"or": [{"field": "year", "op": "lt", "value": 2000}, …]}'"""
+    crossray search "a red boat" --filter '{"or": [{"field": "year", "op": "lt", "value": 2000}, …]}'
+    crossray search "please show me photos of dogs" --rewrite template
+    crossray search "a dog that carries a stick" --rerank
+    crossray search "a dog that carries a stick" --rerank-depth 50 --rerank-deadline 5000 --rerank-margin 2
+
+**Rewriting** puts the words of the query to the encoder in another form: `template` drops what merely asks ("please
+show me") by rules, `model` has a language model read what is asked for. It is not applied to a query with an image.
+
+**Reranking** has a second model read the query beside each of the first answers, which is slower and finer. The server
+must run one (the qwen-rerank profile, or rerank.enabled). It is skipped where it would not be back before the
+deadline, or where the first answers lie further apart than the margin; a line below them says what was done and why."""
 
 
 def register(app: typer.Typer) -> None:
@@ -51,6 +61,30 @@ def search(
         ),
     ] = None,
     min_score: Annotated[float | None, typer.Option(min=-1, max=1, help="Leave out answers below this cosine.")] = None,
+    rewrite: Annotated[
+        Literal["off", "template", "model"] | None,
+        typer.Option(help="Search for these words in another form; what the server is set to, when not given."),
+    ] = None,
+    rerank: Annotated[
+        bool | None,
+        typer.Option("--rerank/--no-rerank", help="Have a second model order the first answers.", show_default=False),
+    ] = None,
+    rerank_depth: Annotated[
+        int | None, typer.Option(min=1, max=100, help="Rerank so many of the first answers. Implies --rerank.")
+    ] = None,
+    rerank_deadline: Annotated[
+        int | None,
+        typer.Option(min=1, max=60_000, help="Milliseconds; after them the first order stands. Implies --rerank."),
+    ] = None,
+    rerank_margin: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=2,
+            help="Rerank only where the first and the last answer's cosines differ by no more; 2 is always. "
+            "Implies --rerank.",
+        ),
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Also write a contact sheet, one self-contained file.")] = None,
     url: UrlOption = None,
     as_json: JsonOption = False,
@@ -59,9 +93,17 @@ def search(
         raise typer.BadParameter("give a text, --image FILE (or both), or --id ID")
     from cluster.terms import parse_filter_text
 
-    tree = parse_filter_text(filter) if filter is not None else None
-    given = {"text": text, "id": id, "target": target, "top_k": top_k, "filter": tree, "min_score": min_score}
-    fields = {name: value for name, value in given.items() if value is not None}
+    budget = {"depth": rerank_depth, "deadline_ms": rerank_deadline, "margin": rerank_margin}
+    fields = _given(
+        text=text,
+        id=id,
+        target=target,
+        top_k=top_k,
+        filter=parse_filter_text(filter) if filter is not None else None,
+        min_score=min_score,
+        rewrite=rewrite,
+        rerank=_rerank(rerank, _given(**budget)),
+    )
     with connect(url) as client:
         picture = image.read_bytes() if image is not None else None
         answer = _ask(client, fields, picture)
@@ -72,6 +114,17 @@ def search(
         write_json(answer.model_dump(mode="json"))
     else:
         _show(answer)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _rerank(wanted: bool | None, budget: dict[str, Any]) -> bool | dict[str, Any] | None:
+    """What the request says of reranking; None to leave it to the server."""
+    if wanted is False and budget:
+        raise typer.BadParameter("--no-rerank leaves nothing for the other --rerank options to say")
+    return budget or wanted
 
 
 def _ask(client: Client, fields: dict[str, Any], picture: bytes | None) -> SearchAnswer:
@@ -95,14 +148,23 @@ def _show(answer: SearchAnswer) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("#", justify="right")
     table.add_column("score", justify="right")
+    is_reranked = any(hit.rerank_score is not None for hit in answer.hits)
+    if is_reranked:
+        table.add_column("rerank", justify="right")
     table.add_column("kind")
     table.add_column("found", overflow="fold")
     table.add_column("id", no_wrap=True)
     for rank, hit in enumerate(answer.hits, 1):
-        table.add_row(str(rank), f"{hit.score:.3f}", hit.kind, Text(_label(hit)), hit.id)
+        relevance = [] if not is_reranked else ["" if hit.rerank_score is None else f"{hit.rerank_score:.3f}"]
+        table.add_row(str(rank), f"{hit.score:.3f}", *relevance, hit.kind, Text(_label(hit)), hit.id)
     console = results()
     if answer.hits:
         console.print(table)
+    if answer.rewritten_query is not None:
+        remark(f"searched for: {answer.rewritten_query}")
+    for stage in answer.stages:
+        if stage.name == "rerank":
+            remark(f"rerank: {stage.did}, first {stage.depth}" + (f" ({stage.reason})" if stage.reason else ""))
     stages = "  ".join(f"{name} {ms:.1f}" for name, ms in answer.timings_ms.items())
     remark(f"{answer.model}, ms: {stages}")
 

@@ -16,19 +16,21 @@ from cluster.client import Client
 from deployments.api import HttpLimits, build_api
 from deployments.batch_queue import BatchLimits
 from deployments.encoder import EncoderWorker
-from deployments.local import LocalEncoder, LocalIndex
+from deployments.local import LocalEncoder, LocalIndex, LocalReranker
 from deployments.prepare_pool import PreparePool
+from deployments.rerank import RerankWorker
 from deployments.services import build_services
 from encoders.fake import FakeEncoder
+from encoders.fake_reranker import FakeReranker
 from encoders.images import ImageLimits
 from retrieval import MediaStore
 from retrieval.memory import MemoryIndex
 
-Serve = Callable[[FakeEncoder, Path], AbstractContextManager[str]]
+Serve = Callable[..., AbstractContextManager[str]]
 
 
 @contextmanager
-def served(encoder: FakeEncoder, folder: Path) -> Iterator[str]:
+def served(encoder: FakeEncoder, folder: Path, reranker: FakeReranker | None = None) -> Iterator[str]:
     """The address of a server that ends with the block."""
     listening = socket.create_server(("127.0.0.1", 0))
     started, servers = threading.Event(), []
@@ -37,12 +39,19 @@ def served(encoder: FakeEncoder, folder: Path) -> Iterator[str]:
         worker = EncoderWorker(encoder, BatchLimits(), pool=PreparePool(encoder.preparer, 1))
         index = LocalIndex(MemoryIndex(encoder.info.dim))
         media = MediaStore(folder / "media")
-        app = build_api(build_services(LocalEncoder(worker), index, media, encoder.info, ImageLimits()), HttpLimits())
+        scoring, port = None, None
+        if reranker is not None:
+            scoring = RerankWorker(reranker, BatchLimits(), pool=PreparePool(reranker.preparer, 1), media=media)
+            port = LocalReranker(scoring, frozenset((reranker.info.name,)))
+        services = build_services(LocalEncoder(worker), index, media, encoder.info, ImageLimits(), reranker=port)
+        app = build_api(services, HttpLimits())
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", ws="none"))
         servers.append(server)
         started.set()
         await server.serve(sockets=[listening])
         await worker.close()
+        if scoring is not None:
+            await scoring.close()
 
     thread = threading.Thread(target=asyncio.run, args=(main(),))
     thread.start()
@@ -57,7 +66,7 @@ def served(encoder: FakeEncoder, folder: Path) -> Iterator[str]:
 
 @pytest.fixture
 def serve() -> Serve:
-    """Starts further servers: an encoder and a folder in, an address out."""
+    """Starts further servers: an encoder, a folder and perhaps a reranker in, an address out."""
     return served
 
 

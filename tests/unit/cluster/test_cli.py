@@ -46,6 +46,8 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
         (["search"], 2, "give a text"),
         (["search", "x", "--id", "y"], 2, "give a text"),
         (["search", "x", "--top-k", "0"], 2, "top-k"),
+        (["search", "x", "--no-rerank", "--rerank-depth", "5"], 2, "--no-rerank"),
+        (["search", "x", "--rewrite", "better"], 2, "template"),
         (["index"], 2, "give files or folders"),
         (["eval", "/nowhere-at-all"], 2, "does not exist"),
         (["search", "x", "--filter", "oops"], 1, "--filter"),

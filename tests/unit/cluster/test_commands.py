@@ -5,13 +5,18 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 from cluster.cli import build_app
+from cluster.cli.search import search
+from encoders.fake import FakeEncoder
+from encoders.fake_reranker import FakeReranker
+from encoders.queries.rewrite import REWRITES
+from tests.unit.cluster.conftest import Serve
 
 COLOURS = ("red", "green", "blue")
 
@@ -20,10 +25,10 @@ class Crossray:
     """The command line against one server."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
 
     def __call__(self, *arguments: str) -> Result:
-        return CliRunner().invoke(build_app(), [*arguments, "--url", self._url], catch_exceptions=False)
+        return CliRunner().invoke(build_app(), [*arguments, "--url", self.url], catch_exceptions=False)
 
     def json(self, *arguments: str) -> Any:
         answer = self(*arguments, "--json")
@@ -83,6 +88,44 @@ def test_a_contact_sheet_has_its_pictures_inside(crossray: Crossray, photos: Pat
     assert page.count("data:image/jpeg;base64,") == 3
     assert "a &lt;b&gt;red&lt;/b&gt; boat" in page
     assert "http://" not in page
+
+
+def test_a_search_in_other_words(crossray: Crossray) -> None:
+    words = "please show me photos of a red boat"
+    assert crossray.json("search", words)["rewritten_query"] is None
+    answer = crossray.json("search", words, "--rewrite", "template")
+    assert answer["rewritten_query"] not in (None, words)
+    assert f"searched for: {answer['rewritten_query']}" in crossray("search", words, "--rewrite", "template").stderr
+
+
+def test_a_search_is_reranked_within_what_it_may_cost(serve: Serve, photos: Path, tmp_path: Path) -> None:
+    with serve(FakeEncoder(), tmp_path / "server", FakeReranker()) as url:
+        crossray = Crossray(url)
+        crossray.json("index", str(photos))
+        dense = crossray.json("search", "red")
+        always = ("--rerank-margin", "2", "--rerank-deadline", "30000")
+        shown = crossray("search", "red", *always)
+        short = crossray.json("search", "red", "--rerank-depth", "2", *always)
+        clear = crossray("search", "red", "--rerank-margin", "0")
+        pictured = crossray.json("search", "--image", str(photos / "red.png"), "--rerank", *always)
+        off = crossray.json("search", "red", "--no-rerank")
+    assert [stage["name"] for stage in dense["stages"]] == [stage["name"] for stage in off["stages"]] == ["dense"]
+    assert "rerank: reranked, first 3" in shown.stderr
+    assert "rerank" in shown.stdout.splitlines()[0]
+    assert [hit["rerank_score"] is None for hit in short["hits"]] == [False, False, True]
+    assert "rerank: skipped, first 3 (clear: hits 1 and 3 are" in clear.stderr
+    assert pictured["hits"][0]["rerank_score"] is not None
+
+
+def test_a_server_without_a_reranker_says_so(crossray: Crossray) -> None:
+    answer = CliRunner().invoke(build_app(), ["search", "red", "--rerank", "--url", crossray.url])
+    assert answer.exit_code == 1
+    assert "rerank.enabled" in str(answer.exception)
+
+
+def test_every_way_of_rewriting_can_be_asked_for() -> None:
+    choice = get_args(get_type_hints(search)["rewrite"])[0]
+    assert get_args(choice) == REWRITES
 
 
 def test_no_answer_is_said_and_is_no_error(crossray: Crossray) -> None:
