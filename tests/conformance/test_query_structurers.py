@@ -11,9 +11,11 @@ import pytest
 from encoders.errors import Unstructured
 from encoders.queries import STYLES, QueryStructurer, RuleStructurer, StructuredQuery, prompt_for, render_query
 from encoders.registry import load_structurer
+from tests.tiny.parrot import build_parrot_qwen3_vl
 from tests.tiny.qwen3_vl import build_tiny_qwen3_vl
 
 QUERIES = [
+    "somebody told me of a cat",
     "Could you show me some paintings of sunflowers, please?",
     "请帮我找一张海边日落的照片",
     "a",
@@ -34,6 +36,9 @@ FACTORIES: dict[str, Callable[[Path], QueryStructurer]] = {
         model=str(build_tiny_qwen3_vl(folder / "tiny-instruct", "instruct", seed=29, tied=False)),
         device="cpu",
         max_new_tokens=8,
+    ),
+    "qwen3-vl-structurer that answers": lambda folder: load_structurer(
+        "qwen3-vl-structurer", model=str(build_parrot_qwen3_vl(folder / "parrot-instruct", " a cat")), device="cpu"
     ),
 }
 

@@ -1,4 +1,5 @@
-"""The whole stack with a tiny Qwen3-VL on the CPU: commands and HTTP, one data folder under two encoders, reranking."""
+"""The whole stack with a tiny Qwen3-VL on the CPU: commands and HTTP, one data folder under two encoders, reranking and
+rewriting queries."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ import yaml
 from cluster.settings import PROFILES
 from tests.system.clusters import Cluster, crossray, started, wait_until
 from tests.tiny.inputs import picture
+from tests.tiny.parrot import build_parrot_qwen3_vl
 from tests.tiny.qwen3_vl import build_tiny_qwen3_vl
 
 SAME = "Represent the user's input."
@@ -39,13 +41,14 @@ class Profiled(Cluster):
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("models")
     kinds = ("embedding", "instruct", "reranker")
-    return {kind: build_tiny_qwen3_vl(root / f"tiny-{kind}", kind) for kind in kinds}  # type: ignore[arg-type]
+    built = {kind: build_tiny_qwen3_vl(root / f"tiny-{kind}", kind) for kind in kinds}  # type: ignore[arg-type]
+    return built | {"parrot": build_parrot_qwen3_vl(root / "parrot-instruct", " a cat")}
 
 
-def encoder_profile(path: Path, encoder: dict[str, Any]) -> Path:
-    """The default profile with another encoder section, and nothing else changed."""
+def encoder_profile(path: Path, encoder: dict[str, Any], **sections: Any) -> Path:
+    """The default profile with another encoder section, and nothing else changed but these."""
     values = yaml.safe_load((PROFILES / "local.yaml").read_text())
-    path.write_text(yaml.safe_dump(values | {"encoder": encoder}))
+    path.write_text(yaml.safe_dump(values | {"encoder": encoder} | sections))
     return path
 
 
@@ -63,7 +66,12 @@ def test_two_encoders_on_one_data_folder(tmp_path: Path, models: dict[str, Path]
         tmp_path / "embedding.yaml",
         encoder | {"options": {"model": str(models["embedding"]), "query_instruction": SAME}},
     )
-    instruct = encoder_profile(tmp_path / "instruct.yaml", encoder | {"options": {"model": str(models["instruct"])}})
+    structurer = {"options": {"model": str(models["parrot"])}, "deadline_ms": 30_000, "scale": {"num_cpus": 0.1}}
+    instruct = encoder_profile(
+        tmp_path / "instruct.yaml",
+        encoder | {"options": {"model": str(models["instruct"])}},
+        queries={"structurer": structurer | {"enabled": True}},
+    )
     photos = tmp_path / "photos"
     photos.mkdir()
     for seed, size in enumerate(((64, 64), (96, 64), (64, 128))):
@@ -77,6 +85,9 @@ def test_two_encoders_on_one_data_folder(tmp_path: Path, models: dict[str, Path]
         assert search(cluster, TEXTS[0])["hits"][0]["text"] == TEXTS[0]
         assert prepares_in_processes(cluster)
         assert_dimensions(http)
+        without = http.post("/v1/search", json={"text": TEXTS[0], "rewrite": "model"})
+        assert without.status_code == 400
+        assert without.json()["error"]["param"] == "rewrite"
         first = http.get("/v1/models").json()["data"][0]
 
     with under(cluster, instruct) as http:
@@ -85,6 +96,7 @@ def test_two_encoders_on_one_data_folder(tmp_path: Path, models: dict[str, Path]
         assert http.post("/v1/search", json={"text": TEXTS[0]}).json()["hits"] == [], "a collection of its own"
         stale = http.post("/v1/search", json={"text": TEXTS[0], "fingerprint": first["fingerprint"]})
         assert stale.status_code == 409
+        assert_rewrites_by_the_model(http)
         index(cluster, photos)
         assert search(cluster, "--image", str(photos / "1.png"))["hits"][0]["source"].endswith("1.png")
 
@@ -154,6 +166,20 @@ def prepares_in_processes(cluster: Cluster) -> bool:
     assert replica is not None
     commands = [" ".join(child.cmdline()) for child in replica.children(recursive=True)]
     return any("multiprocessing.forkserver" in command for command in commands)
+
+
+def assert_rewrites_by_the_model(http: httpx.Client) -> None:
+    """This one always answers "a cat": taken where the query speaks of one, and elsewhere the rules go on."""
+    body = {"text": "somebody told me of a cat", "rewrite": "model"}
+    by_model = http.post("/v1/search", json=body)
+    rewrite = by_model.json()["rewrite"]
+    assert (rewrite["by"], rewrite["subject"], rewrite["reason"]) == ("model", "a cat", ""), rewrite
+    assert "a cat" in by_model.json()["rewritten_query"] != body["text"]
+    assert "rewrite;dur=" in by_model.headers["Server-Timing"]
+    by_rules = http.post("/v1/search", json=body | {"text": f"请帮我找一张{TEXTS[2]}的照片"}).json()
+    assert (by_rules["rewrite"]["by"], by_rules["rewritten_query"]) == ("template", TEXTS[2])
+    assert "another language" in by_rules["rewrite"]["reason"]
+    assert http.post("/v1/search", json=body | {"rewrite": "off"}).json()["rewrite"] is None
 
 
 def assert_dimensions(http: httpx.Client) -> None:
