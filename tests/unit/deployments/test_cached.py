@@ -21,6 +21,7 @@ from deployments.items import ItemService
 from deployments.local import LocalEncoder, LocalIndex
 from deployments.ports import EncodePort
 from deployments.prepare_pool import PreparePool
+from deployments.rewriting import QueryRewriter
 from deployments.schemas.items import Item
 from deployments.schemas.search import SearchRequest
 from deployments.search import SearchService
@@ -29,6 +30,7 @@ from encoders import EncoderInput, InputError, Vectors
 from encoders.cache import SqliteCache
 from encoders.fake import FakeEncoder
 from encoders.images import ImageLimits
+from encoders.queries.rewrite import PLAIN
 from retrieval import MediaStore, open_index
 
 FAKE = FakeEncoder()
@@ -269,7 +271,8 @@ class Indexer:
             assert {one.outcome for one in stored} == {"created"}
             batches = self.batches - before
             await port.encode([text("warm")])
-            await SearchService(port, LocalIndex(index), FAKE.info).search(SearchRequest(text="warm"), stages)
+            service = SearchService(port, LocalIndex(index), FAKE.info, rewriter=QueryRewriter(PLAIN))
+            await service.search(SearchRequest(text="warm"), stages)
         await worker.close()
         return batches, stages.laps_s()
 
