@@ -28,7 +28,14 @@ SKEWED_ABOVE_DEG = 0.5
 MAX_SKEW_DEG = 15.0
 _SKEW_SIDE_PX = 800
 _SKEW_GAIN = 1.15
-"""How much more the best angle must tell rows from gaps than the angle as it is: photos have no best angle."""
+"""How much more the best angle must tell rows from gaps than the angle as it is."""
+_LETTER_HEIGHTS = 5, 0.1
+"""Of a mark that may be letters: at least so many pixels, and at most this share of the longer side."""
+_WORD_HEIGHTS = 15
+"""A mark that is longer, in its own heights, is no word that ran together but a rail or a rule."""
+_PRINT_ABOVE = 0.5
+"""Share of the ink in such marks above which it is print. Every page has more, also a framed one, and hardly a photo:
+a quarter of those have an angle that stands out (fences, shores, roofs), and one in a hundred has this too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +132,10 @@ def straighten(image: Pixels) -> Pixels | None:
 
 
 def skew_degrees(image: Pixels) -> float:
-    """How far the lines of text are turned anticlockwise, within ±MAX_SKEW_DEG; 0 where no angle stands out.
+    """How far the lines of text are turned anticlockwise, within ±MAX_SKEW_DEG; 0 without lines that stand out.
 
-    The angle whose row sums differ most from row to row (Postl, 1986): a page seen along its lines is stripes.
+    The angle whose row sums differ most from row to row (Postl, 1986): a page seen along its lines is stripes. So is a
+    fence, which is not made of letters.
     """
     cv2 = _cv2()
     luma = _luma(image)
@@ -142,7 +150,17 @@ def skew_degrees(image: Pixels) -> float:
 
     coarse = max(np.arange(-MAX_SKEW_DEG, MAX_SKEW_DEG + 0.1, 1.0), key=stripes)
     best = max(np.arange(coarse - 0.8, coarse + 0.81, 0.2), key=stripes)
-    return float(best) if stripes(best) > _SKEW_GAIN * stripes(0.0) else 0.0
+    stands_out = stripes(best) > _SKEW_GAIN * stripes(0.0)
+    return float(best) if stands_out and _is_print(_turned(ink, -best, expand=False, border=0)) else 0.0
+
+
+def _is_print(ink: Pixels) -> bool:
+    """Whether most of the ink is in marks as tall as letters. The outlines in a photo hang together and are taller."""
+    _, _, marks, _ = _cv2().connectedComponentsWithStats((ink > 127).astype(np.uint8), connectivity=8)
+    widths, heights, areas = marks[1:, 2], marks[1:, 3], marks[1:, 4]  # The first is the background.
+    least_px, most = _LETTER_HEIGHTS
+    letters = (heights >= least_px) & (heights <= most * max(ink.shape)) & (widths <= _WORD_HEIGHTS * heights)
+    return bool(areas[letters].sum() > _PRINT_ABOVE * areas.sum())
 
 
 def rotate(image: Pixels, degrees: float) -> Pixels:

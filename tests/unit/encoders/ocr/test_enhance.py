@@ -74,6 +74,21 @@ def test_what_has_no_lines_is_not_turned() -> None:
     assert straighten(np.full((200, 300, 3), 240, dtype=np.uint8)) is None
 
 
+def test_stairs_have_an_angle_and_no_letters() -> None:
+    scene = Image.new("RGB", (500, 330), (150, 170, 200))
+    pen = ImageDraw.Draw(scene)
+    for row in range(8):
+        pen.line((20, 10 + 35 * row, 480, 46 + 35 * row), (90, 60, 30), 9)
+    assert straighten(np.asarray(scene, dtype=np.uint8)) is None
+
+
+def test_a_framed_page_is_straightened_too(page: Pixels) -> None:
+    framed = Image.fromarray(page)
+    ImageDraw.Draw(framed).rectangle((8, 8, page.shape[1] - 9, page.shape[0] - 9), outline=(0, 0, 0), width=3)
+    askew = rotate(np.asarray(framed, dtype=np.uint8), 6)
+    assert skew_degrees(askew) == pytest.approx(6, abs=0.4)
+
+
 @pytest.mark.parametrize("sigma", [5.0, 20.0, 40.0])
 def test_the_noise_is_measured(page: Pixels, sigma: float) -> None:
     grain = np.random.default_rng(5).normal(0, sigma, page.shape[:2])[:, :, None]
