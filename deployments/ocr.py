@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from deployments.errors import CrossrayError
+from deployments.ocr_retries import OcrRetries
 from deployments.ports import IndexPort
 from deployments.remote import RemoteIndex
 from encoders import InputError
@@ -30,8 +31,9 @@ from retrieval.validation import MAX_TEXT_CHARS
 
 log = logging.getLogger(__name__)
 
-Outcome: TypeAlias = Literal["read", "blank", "dropped", "failed"]
-"""`dropped`: the item was deleted or got another image meanwhile. `failed`: tried again after a restart."""
+Outcome: TypeAlias = Literal["read", "cut", "blank", "dropped", "failed"]
+"""`cut`: read, and more was there than is kept. `dropped`: the item was deleted or got another image meanwhile.
+`failed`: tried again, a few times and later each time."""
 
 SWEEP_PAGE = 200
 FIRST_PAUSE_S = 1.0
@@ -45,10 +47,13 @@ def is_pending(payload: Payload) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class OcrLimits:
-    """How many rings are remembered, and how often the index is walked for items whose ring was lost."""
+    """How many rings are remembered, how often the index is walked for items whose ring was lost, and how often and
+    after which first pause a page is tried that could not be read."""
 
     max_queued: int = 1024
     sweep_interval_s: float = 300.0
+    attempts: int = 4
+    retry_pause_s: float = 60.0
 
 
 class OcrWorker:
@@ -74,7 +79,7 @@ class OcrWorker:
         self._on_page = on_page
         self._rung: asyncio.Queue[str] = asyncio.Queue(limits.max_queued)
         self._overflowed = False
-        self._failed: set[tuple[str, str]] = set()
+        self._retries = OcrRetries(limits.attempts, limits.retry_pause_s)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ocr")
 
     def ring(self, ids: Sequence[str]) -> None:
@@ -122,10 +127,14 @@ class OcrWorker:
         """Returns when a sweep is due: the time is up, or rings were lost and those that were not are answered."""
         while not (self._overflowed and self._rung.empty()):
             try:
-                id = await asyncio.wait_for(self._rung.get(), until - time.monotonic())
+                id = await asyncio.wait_for(self._rung.get(), min(until, self._retries.next_due()) - time.monotonic())
             except TimeoutError:
-                return
-            await self._look_at(id)
+                if time.monotonic() >= until:
+                    return
+                for due in self._retries.take_due():
+                    await self._look_at(due)
+            else:
+                await self._look_at(id)
 
     async def _look_at(self, id: str) -> None:
         record = (await self._index.get([id]))[0]
@@ -135,19 +144,24 @@ class OcrWorker:
     async def _read(self, record: Record) -> None:
         """One item, if it is pending. Only the text is written: whatever else changed meanwhile stays."""
         media = record.payload.media
-        if media is None or not is_pending(record.payload) or (record.id, media) in self._failed:
+        if media is None or not is_pending(record.payload) or not self._retries.may_try((record.id, media)):
             return
         started = time.perf_counter()
         outcome: Outcome
         try:
             text = await asyncio.get_running_loop().run_in_executor(self._thread, self._text_of, media)
         except Exception as error:
-            self._failed.add((record.id, media))
-            log.warning("no text was read off the image of %s: %s", record.id, error, exc_info=_is_bug(error))
+            pause_s = self._retries.failed((record.id, media))
+            then = "given up until a restart" if pause_s is None else f"again in {pause_s:.0f} s"
+            is_bug = not isinstance(error, InputError)
+            log.warning("no text was read off the image of %s, %s: %s", record.id, then, error, exc_info=is_bug)
             outcome = "failed"
         else:
-            is_stored = await self._index.set_ocr(record.id, media, text)
-            outcome = "dropped" if not is_stored else "read" if text else "blank"
+            self._retries.succeeded((record.id, media))
+            is_stored = await self._index.set_ocr(record.id, media, text[:MAX_TEXT_CHARS])
+            outcome = _outcome(is_stored, text)
+            if outcome == "cut":
+                log.warning("the image of %s has %d characters: %d are kept", record.id, len(text), MAX_TEXT_CHARS)
         self._on_page(outcome, time.perf_counter() - started)
 
     def _text_of(self, media: str) -> str:
@@ -155,12 +169,15 @@ class OcrWorker:
         if data is None:
             raise InputError(f"the media store has no file {media}", code="media_missing", param="image")
         image = decode(data, self._images, at_least_px=MAX_SIDE_PX)
-        page = read_page(self._reader, image, self._enhancement)
-        return page.text[:MAX_TEXT_CHARS]
+        return read_page(self._reader, image, self._enhancement).text
 
 
-def _is_bug(error: Exception) -> bool:
-    return not isinstance(error, InputError)
+def _outcome(is_stored: bool, text: str) -> Outcome:
+    if not is_stored:
+        return "dropped"
+    if not text:
+        return "blank"
+    return "read" if len(text) <= MAX_TEXT_CHARS else "cut"
 
 
 @dataclass(frozen=True, slots=True)

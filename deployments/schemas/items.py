@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, StringConstraints, model_validator
 from deployments.schemas.errors import ErrorAnswer
 from deployments.schemas.fields import Body, ImageBytes, ItemId, MetadataKey, MetadataValue, Number, Tag
 from deployments.schemas.space import SpaceClaim
-from retrieval.validation import MAX_KEYS, MAX_SOURCE_CHARS, MAX_TAGS
+from retrieval.validation import MAX_KEYS, MAX_SOURCE_CHARS, MAX_TAGS, MAX_TEXT_CHARS
 
 MAX_BATCH_ITEMS = 256
 
@@ -62,7 +62,11 @@ class ItemFields(BaseModel):
     width: int = 0
     height: int = 0
     created_at: float = 0.0
-    ocr_text: str | None = Field(None, description="Text read off the image: null until it was read, empty for none.")
+    ocr_text: str | None = Field(
+        None,
+        description=f"Text read off the image: null until it was read, empty for none. One of {MAX_TEXT_CHARS} "
+        "characters was longer, and is cut.",
+    )
     image_url: str | None = None
     thumbnail_url: str | None = None
 

@@ -31,6 +31,7 @@ from encoders.ocr import TextLine
 from retrieval import MediaStore, Record, parse_filter
 from retrieval.errors import IndexUnavailable
 from retrieval.memory import MemoryIndex
+from retrieval.validation import MAX_TEXT_CHARS
 
 BOX = ((0.0, 0.0), (9.0, 0.0), (9.0, 9.0), (0.0, 9.0))
 WORDS = {(255, 0, 0): "Red Lion", (0, 128, 0): "绿茶", (255, 255, 255): ""}
@@ -227,6 +228,60 @@ async def test_an_item_that_was_deleted_meanwhile_does_not_come_back(stack: Stac
     worker.close()
     assert stack.outcomes == ["dropped"]
     assert await stack.memory.count() == 0
+
+
+async def test_a_page_that_fails_is_read_once_it_can_be(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    await stack.add("black", "black")
+
+    def heal() -> None:
+        if stack.reader.reads == 3:
+            monkeypatch.setitem(WORDS, (0, 0, 0), "Night")
+
+    stack.reader.while_reading = heal
+    async with stack.running(retry_pause_s=0.01):
+        await until(lambda: len(stack.outcomes) == 3)
+    assert stack.outcomes == ["failed", "failed", "read"]
+    assert await stack.ocr_text("black") == "Night"
+
+
+async def test_a_page_that_keeps_failing_is_given_up_and_others_are_read(
+    stack: Stack, caplog: pytest.LogCaptureFixture
+) -> None:
+    await stack.add("black", "black")
+    async with stack.running(retry_pause_s=0.001, attempts=3, sweep_interval_s=0.05) as worker:
+        await until(lambda: len(stack.outcomes) == 3)
+        await stack.add("red", "red")
+        worker.ring(["black", "red"])
+        await until(lambda: len(stack.outcomes) == 4)
+        await stack.add("green", "green")  # Found by a sweep, which passes the black one by.
+        await until(lambda: len(stack.outcomes) == 5)
+    assert stack.outcomes == ["failed"] * 3 + ["read", "read"]
+    assert "given up until a restart" in caplog.text
+
+
+async def test_an_item_that_is_gone_when_its_page_is_due_is_let_go(stack: Stack) -> None:
+    await stack.add("black", "black")
+    async with stack.running(retry_pause_s=0.05) as worker:
+        await until(lambda: stack.outcomes == ["failed"])
+        await stack.items.delete("black")
+        await asyncio.sleep(0.1)
+        await stack.add("red", "red")
+        worker.ring(["red"])
+        await until(lambda: stack.outcomes == ["failed", "read"])
+    assert stack.reader.reads == 2
+
+
+async def test_a_text_longer_than_is_kept_is_cut_and_says_so(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(WORDS, (0, 0, 0), "x" * (MAX_TEXT_CHARS + 1))
+    await stack.add("black", "black")
+    worker = stack.worker()
+    await worker.sweep()
+    worker.close()
+    assert stack.outcomes == ["cut"]
+    assert await stack.ocr_text("black") == "x" * MAX_TEXT_CHARS
+    assert f"has {MAX_TEXT_CHARS + 1} characters: {MAX_TEXT_CHARS} are kept" in caplog.text
 
 
 async def test_an_image_that_cannot_be_read_stops_nobody_and_is_not_tried_again_and_again(stack: Stack) -> None:
