@@ -78,7 +78,8 @@ class RerankSettings(Section):
         ge=0,
         le=2,
         description="Rerank only when the cosines of the first and the last hit asked for are this close; null: "
-        "always. How far apart cosines lie depends on the encoder.",
+        "always. The default is a guess, measured for no encoder and no collection, and how far apart cosines lie "
+        "depends on both: set it from the rerank stage's reasons, which tell the gap of each search that was skipped.",
     )
     max_batch_size: int = Field(8, ge=1, description="Most pairs in a batch.")
     max_batch_cost: int = Field(65536, ge=1, description="Most cost in a batch: visual and text tokens.")
