@@ -28,6 +28,11 @@ LEAN_SERVE = {
     "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1000",
     "RAY_SERVE_LOG_TO_STDERR": "0",
     "RAY_SERVE_FREEZE_GC_ON_STARTUP": "1",
+    # An idle cluster asks itself twice a second and not ten times whether all is well, and keeps no spare worker.
+    "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
+    "RAY_prestart_worker_first_driver": "0",
+    # numpy's products are small here, and its second thread would spin between them on a core that others need.
+    "OPENBLAS_NUM_THREADS": "1",
     # Ray runs its workers at nice 15, behind whatever else the machine does; ours answer people who wait.
     "RAY_worker_niceness": "0",
 }

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar, cast
 
 from deployments.errors import EncoderFault
+from deployments.thread_names import DEVICE, name_this_thread
 from encoders import EncoderError, InputError, Prepared
 from encoders.errors import OutOfMemory
 
@@ -31,7 +32,7 @@ class Device(Generic[R]):
         self._forward = forward
         self._name = name
         self._on_batch = on_batch
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="device")
+        self._thread = ThreadPoolExecutor(1, DEVICE, name_this_thread, (DEVICE,))
 
     async def run(self, batch: Sequence[Prepared]) -> list[R | EncoderError]:
         """One result or error an item, in order. An item that fails does not fail its neighbours."""

@@ -11,6 +11,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any, TypeAlias
 
 from deployments.errors import EncoderFault
+from deployments.thread_names import PREPARE, name_this_thread
 from encoders import EncoderError, InputError, Prepared
 
 AnyPreparer: TypeAlias = Callable[..., Prepared]
@@ -53,7 +54,7 @@ class PreparePool:
         self._pool: Executor = (
             ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver"), _install, (preparer,))
             if processes
-            else ThreadPoolExecutor(workers, thread_name_prefix="prepare")
+            else ThreadPoolExecutor(workers, PREPARE, name_this_thread, (PREPARE,))
         )
 
     async def prepare(self, *given: Any) -> tuple[Prepared | EncoderError, float]:

@@ -10,8 +10,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -33,6 +34,18 @@ class ServerProcess:
             with contextlib.suppress(psutil.NoSuchProcess):
                 times = process.cpu_times()
                 total += times.user + times.system + times.children_user + times.children_system
+        return total
+
+    def threads_cpu_s(self, names: Collection[str]) -> float:
+        """CPU seconds of the living threads of these names (`deployments.thread_names`), in all of the processes."""
+        total = 0.0
+        root = psutil.Process(self.pid)
+        for process in (root, *root.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                for thread in process.threads():
+                    with contextlib.suppress(FileNotFoundError):
+                        name = Path(f"/proc/{process.pid}/task/{thread.id}/comm").read_text().strip()
+                        total += thread.user_time + thread.system_time if name in names else 0.0
         return total
 
     def cpu_by_process(self) -> dict[str, float]:

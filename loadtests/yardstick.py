@@ -9,6 +9,7 @@ It answers the two calls that `bench_serving` sends. What Crossray costs beyond 
 import argparse
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 
 from deployments.content import content_id
+from deployments.thread_names import DEVICE, name_this_thread
 from encoders import Encoder, EncoderInput, Role, Vectors, encode
 from encoders.registry import load_encoder
 
@@ -30,6 +32,7 @@ class MicroBatcher:
         self._encoder = encoder
         self._waiting: asyncio.Queue[tuple[EncoderInput, Role, asyncio.Future[Vectors]]] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, DEVICE, name_this_thread, (DEVICE,))
 
     async def __call__(self, item: EncoderInput, role: Role) -> Vectors:
         """A unit vector `(dim,)`. Raises InputError."""
@@ -44,7 +47,8 @@ class MicroBatcher:
             while len(batch) < MAX_BATCH_SIZE and not self._waiting.empty():
                 batch.append(self._waiting.get_nowait())
             role = batch[0][1]  # a run of the benchmark sends one kind of request
-            encoded = await asyncio.to_thread(encode, self._encoder, [item for item, _, _ in batch], role)
+            items = [item for item, _, _ in batch]
+            encoded = await asyncio.get_running_loop().run_in_executor(self._thread, encode, self._encoder, items, role)
             for (_, _, future), vector, error in zip(batch, encoded.vectors, encoded.errors, strict=True):
                 future.set_exception(error) if error is not None else future.set_result(vector)
 
