@@ -72,6 +72,18 @@ async def test_every_commit_is_flushed_to_disk(index: EmbeddedIndex) -> None:
     assert writer.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
+async def test_reads_between_writes_do_not_keep_the_log_from_being_folded_in(tmp_path: Path) -> None:
+    index = open_at(tmp_path / "index")
+    query = Query(vectors(1)[0], 10)
+    for n in range(150):
+        await index.upsert(records(100, seed=n, first=100 * n))
+        await index.search([query])
+    written = index._store.path.stat().st_size
+    log_bytes = index._store.path.with_name("index.sqlite-wal").stat().st_size
+    assert log_bytes < 6 * 2**20 < written + log_bytes, "SQLite folds it in at 4 MB, and we wrote more than once that"
+    await index.close()
+
+
 async def test_calls_that_wait_share_one_commit(index: EmbeddedIndex) -> None:
     statements: list[str] = []
     index._store._writer.set_trace_callback(statements.append)
