@@ -56,7 +56,7 @@ class Gate:
                 headers = MutableHeaders(scope=message)
                 headers["Server-Timing"] = stages.server_timing()
                 for name, value in self._headers.items():
-                    headers[name] = value
+                    headers.setdefault(name, value)
                 self._on_done(state.get("operation", "unrouted"), stages)
             await send(message)
 

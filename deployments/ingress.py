@@ -12,6 +12,7 @@ from deployments.api import HttpLimits, build_api
 from deployments.cached import CachedEncoder, CacheOptions, open_cached
 from deployments.metrics import Metrics
 from deployments.ocr import RemoteDoorbell
+from deployments.ports import EncodePort
 from deployments.remote import RemoteEncoder, RemoteIndex, RemoteReranker, RemoteStructurer
 from deployments.rewriting import RewriteDefaults
 from deployments.services import RerankDefaults, build_services
@@ -54,29 +55,22 @@ class IngressDeployment:
         ocr: Any = None,
         reranker: Any = None,
         structurer: Any = None,
+        *others: Any,
     ) -> None:
-        """`encoder`, `retriever` and, where they are on, the others are Serve DeploymentHandles."""
+        """`encoder`, `retriever` and, where they are on, the rest are Serve DeploymentHandles; `others` of encoders."""
         info: EncoderInfo = await encoder.info.remote()
         self._metrics = metrics = Metrics(encoder=info.name)
         self._limits = options.http
-        remote = RemoteEncoder(
-            encoder,
-            max_items=options.encode_call_items,
-            bulk_calls=options.bulk_calls,
-            on_retry=metrics.retry,
-        )
-        self._cached: CachedEncoder | None = None
-        if options.cache is not None:
-            self._cached = open_cached(
-                remote, options.cache, info, on_lookup=metrics.cache_lookup, on_error=metrics.cache_error
-            )
+        self._caches: list[CachedEncoder] = []
+        remote = self._remote(options, encoder)
         self._services = build_services(
             remote,
             RemoteIndex(retriever, on_retry=metrics.retry),
             MediaStore(options.media_path),
             info,
             options.images,
-            cached=self._cached,
+            cached=self._cache(options, remote, info),
+            others=[await self._other(options, handle) for handle in others],
             rewrite=options.rewrite,
             structurer=None if structurer is None else RemoteStructurer(structurer, metrics.retry),
             on_rewrite=metrics.rewrite,
@@ -96,9 +90,30 @@ class IngressDeployment:
             on_error=metrics.error,
         )
 
+    def _remote(self, options: IngressOptions, handle: Any) -> RemoteEncoder:
+        return RemoteEncoder(
+            handle,
+            max_items=options.encode_call_items,
+            bulk_calls=options.bulk_calls,
+            on_retry=self._metrics.retry,
+        )
+
+    def _cache(self, options: IngressOptions, remote: RemoteEncoder, info: EncoderInfo) -> CachedEncoder | None:
+        if options.cache is None:
+            return None
+        lookup, error = self._metrics.cache_lookup, self._metrics.cache_error
+        cached = open_cached(remote, options.cache, info, on_lookup=lookup, on_error=error)
+        self._caches.append(cached)
+        return cached
+
+    async def _other(self, options: IngressOptions, handle: Any) -> tuple[EncodePort, EncoderInfo]:
+        info: EncoderInfo = await handle.info.remote()
+        remote = self._remote(options, handle)
+        return self._cache(options, remote, info) or remote, info
+
     async def __del__(self) -> None:
-        if self._cached is not None:
-            await self._cached.close()
+        for cached in self._caches:
+            await cached.close()
 
 
 def _is_sole_writer(options: IngressOptions, info: EncoderInfo) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from deployments.cascade import Budget, Cascade
 from deployments.embeddings import EmbeddingService
 from deployments.health import HealthService
 from deployments.items import ItemService
+from deployments.models import Model, Models
 from deployments.ports import EncodePort, IndexPort, RerankPort, StructurePort
 from deployments.reranking import RerankService
 from deployments.rewriting import NO_REWRITING, QueryRewriter, RewriteDefaults
@@ -32,7 +33,7 @@ class RerankDefaults:
 class Services:
     search: SearchService
     items: ItemService
-    embeddings: EmbeddingService
+    models: Models
     rerank: RerankService
     health: HealthService
     info: EncoderInfo
@@ -46,6 +47,7 @@ def build_services(
     images: ImageLimits,
     *,
     cached: EncodePort | None = None,
+    others: Sequence[tuple[EncodePort, EncoderInfo]] = (),
     rewrite: RewriteDefaults = NO_REWRITING,
     structurer: StructurePort | None = None,
     on_rewrite: Callable[[str], None] = lambda did: None,
@@ -56,6 +58,7 @@ def build_services(
     on_rerank: Callable[[str], None] = lambda did: None,
 ) -> Services:
     """The services over these ports. `cached` serves all but readiness, which must reach the encoder itself.
+    `others` are encoders beside it, which make vectors for their own sake.
 
     `on_unread` hears of items whose image is still to be read; `sole_writer` says that no other process writes items.
     `rewrite` is how searches are rewritten that do not say; `on_rewrite` hears how a model's rewritings ended.
@@ -70,7 +73,7 @@ def build_services(
     return Services(
         search=SearchService(serving, index, info, rewriter=rewriter, cascade=cascade),
         items=ItemService(serving, index, media, info, images, on_unread=on_unread, sole_writer=sole_writer),
-        embeddings=EmbeddingService(serving, info),
+        models=Models([Model(i, EmbeddingService(port, i)) for port, i in ((serving, info), *others)]),
         rerank=RerankService(reranker, index),
         health=HealthService(encoder, index, info),
         info=info,

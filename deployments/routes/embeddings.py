@@ -9,19 +9,18 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 
 from deployments.bodies import parse_json
-from deployments.errors import BadRequest
 from deployments.openapi import json_body
 from deployments.render import error_content, json_response
 from deployments.schemas.embeddings import EmbeddingsRequest
 from deployments.schemas.match import MatchAnswer, MatchRequest
 from deployments.services import Services
-from deployments.space import require_header
+from deployments.space import FINGERPRINT_HEADER, require_header
 from encoders import EncoderInput, InputError, Vectors
 
 
 def router(services: Services) -> APIRouter:
     routes = APIRouter(tags=["embeddings"])
-    info = services.info
+    models = services.models
 
     @routes.post(
         "/v1/embeddings",
@@ -30,20 +29,21 @@ def router(services: Services) -> APIRouter:
     )
     async def embeddings(request: Request) -> Response:
         request.state.operation = "embeddings"
-        require_header(info, request.headers)
         body = parse_json(EmbeddingsRequest, await request.body())
-        if body.model not in (None, info.name, info.contract.model):
-            raise BadRequest(f"there is no model {body.model!r}; this one is {info.name!r}", "model", "model_not_found")
+        model = models.named(body.model)
+        require_header(model.info, request.headers)
         inputs = [EncoderInput(given.text, given.image) for given in body.input]
         request.state.stages.lap("read")
-        results = await services.embeddings.embed(inputs, body.input_type, body.dimensions, request.state.stages)
+        results = await model.embeddings.embed(inputs, body.input_type, body.dimensions, request.state.stages)
         failed = [result for result in results if isinstance(result, InputError)]
         if len(failed) == len(results):
             raise InputError(failed[0].message, failed[0].code, "input[0]" if len(results) > 1 else "input")
         data = [_datum(row, result, body.encoding_format) for row, result in enumerate(results)]
         tokens = sum(len((item.text or "").split()) for item in inputs)
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-        return json_response({"object": "list", "data": data, "model": info.name, "usage": usage})
+        answer = json_response({"object": "list", "data": data, "model": model.info.name, "usage": usage})
+        answer.headers[FINGERPRINT_HEADER] = model.info.contract.fingerprint
+        return answer
 
     @routes.post(
         "/v1/match",
@@ -53,10 +53,11 @@ def router(services: Services) -> APIRouter:
     )
     async def match(request: Request) -> Response:
         request.state.operation = "match"
+        info = models.first.info
         require_header(info, request.headers)
         body = parse_json(MatchRequest, await request.body())
         request.state.stages.lap("read")
-        cosine, probability = await services.embeddings.match(body.texts, body.images, request.state.stages)
+        cosine, probability = await models.first.embeddings.match(body.texts, body.images, request.state.stages)
         content = {
             "cosine": cosine.tolist(),
             "probability": None if probability is None else probability.tolist(),

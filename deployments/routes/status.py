@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from deployments.render import json_response
 from deployments.schemas.status import HealthAnswer, ModelsAnswer
 from deployments.services import Services
+from encoders import EncoderInfo
 
 
 def router(services: Services) -> APIRouter:
     routes = APIRouter(tags=["status"])
     info = services.info
-    model = {
-        "id": info.name,
-        "object": "model",
-        "description": info.description,
-        "dim": info.dim,
-        "dimensions": list(info.dimensions),
-        "modalities": sorted(info.modalities),
-        "languages": list(info.languages),
-        "max_text_chars": info.max_text_chars,
-        "contract": asdict(info.contract),
-        "fingerprint": info.contract.fingerprint,
-    }
+    described = [_describe(model.info) for model in services.models]
 
-    @routes.get("/v1/models", response_model=ModelsAnswer, summary="The encoder that runs, and its vector contract")
+    @routes.get(
+        "/v1/models",
+        response_model=ModelsAnswer,
+        summary="The encoders that run, and their vector contracts; the first is the collection's",
+    )
     async def models(request: Request) -> Response:
         request.state.operation = "models"
-        return json_response({"object": "list", "data": [model]})
+        return json_response({"object": "list", "data": described})
 
     @routes.get("/health/live", response_model=HealthAnswer, summary="This process answers")
     async def live(request: Request) -> Response:
@@ -51,3 +46,18 @@ def router(services: Services) -> APIRouter:
         return json_response(content, 200 if state.ready else 503)
 
     return routes
+
+
+def _describe(info: EncoderInfo) -> dict[str, Any]:
+    return {
+        "id": info.name,
+        "object": "model",
+        "description": info.description,
+        "dim": info.dim,
+        "dimensions": list(info.dimensions),
+        "modalities": sorted(info.modalities),
+        "languages": list(info.languages),
+        "max_text_chars": info.max_text_chars,
+        "contract": asdict(info.contract),
+        "fingerprint": info.contract.fingerprint,
+    }

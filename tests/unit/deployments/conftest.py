@@ -91,20 +91,24 @@ async def running(
     rerank: RerankDefaults | None = None,
     structurer: StructurePort | None = None,
     rewrite: RewriteDefaults = NO_REWRITING,
+    others: Sequence[FakeEncoder] = (),
 ) -> AsyncIterator[Api]:
     images = images or ImageLimits()
     encoder = encoder or CountingEncoder(limits=images)
     index = index or MemoryIndex(encoder.info.dim)
-    worker = EncoderWorker(encoder, batches or BatchLimits(), pool=PreparePool(encoder.preparer, 1))
+    workers = [
+        EncoderWorker(one, batches or BatchLimits(), pool=PreparePool(one.preparer, 1)) for one in (encoder, *others)
+    ]
     media = MediaStore(folder)
     reranks: list[str] = []
     rewrites: list[str] = []
     services = build_services(
-        LocalEncoder(worker),
+        LocalEncoder(workers[0]),
         LocalIndex(index),
         media,
         encoder.info,
         images,
+        others=[(LocalEncoder(worker), worker.info) for worker in workers[1:]],
         reranker=reranker,
         rerank=rerank or RerankDefaults(),
         on_rerank=reranks.append,
@@ -123,7 +127,8 @@ async def running(
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://crossray") as http:
         yield Api(http, encoder, index, media, folder, done, errors, reranks, rewrites)
-    await worker.close()
+    for worker in workers:
+        await worker.close()
 
 
 @pytest.fixture
