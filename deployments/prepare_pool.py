@@ -7,7 +7,7 @@ import logging
 import multiprocessing
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any, TypeAlias
 
 from deployments.errors import EncoderFault
@@ -44,18 +44,30 @@ def _timed(preparer: AnyPreparer, step: str, *given: Any) -> tuple[Any, float]:
     return prepared, time.perf_counter() - started
 
 
+def _processes(preparer: AnyPreparer, workers: int) -> Executor:
+    # They come from a clean server: this process holds threads, which a fork would not survive.
+    return ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver"), _install, (preparer,))
+
+
 class PreparePool:
-    """Runs a preparer off the event loop, in `workers` threads or processes."""
+    """Runs a preparer off the event loop, in `workers` threads or processes.
+
+    A process that dies (the kernel kills what takes too much memory) takes the others of its pool with it. The pool is
+    then made anew, and what was in it is prepared again, one by one and apart from all else: an input that kills its
+    process there, too, fails alone.
+    """
 
     def __init__(self, preparer: AnyPreparer, workers: int, *, processes: bool = False) -> None:
         self._preparer = preparer
+        self._workers = workers
         self._processes = processes
-        # Processes come from a clean server: this process holds threads, which a fork would not survive.
         self._pool: Executor = (
-            ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver"), _install, (preparer,))
+            _processes(preparer, workers)
             if processes
             else ThreadPoolExecutor(workers, PREPARE, name_this_thread, (PREPARE,))
         )
+        self._apart: Executor | None = None
+        self._turn = asyncio.Lock()
 
     async def prepare(self, *given: Any) -> tuple[Prepared | EncoderError, float]:
         """What the preparer makes of its arguments, or the error that is its own; and the seconds it took."""
@@ -68,9 +80,31 @@ class PreparePool:
     async def _run(self, step: str, *given: Any) -> tuple[Any, float]:
         # By its name: a bound method would carry the whole preparer to the process.
         loop = asyncio.get_running_loop()
-        if self._processes:
-            return await loop.run_in_executor(self._pool, _prepare_here, step, *given)
-        return await loop.run_in_executor(self._pool, _timed, self._preparer, step, *given)
+        if not self._processes:
+            return await loop.run_in_executor(self._pool, _timed, self._preparer, step, *given)
+        pool = self._pool
+        try:
+            return await loop.run_in_executor(pool, _prepare_here, step, *given)
+        except BrokenExecutor:
+            if self._pool is pool:  # the first of those that were in it
+                log.warning("a process that prepares inputs died: starting others")
+                self._pool = _processes(self._preparer, self._workers)
+                pool.shutdown(wait=False)
+        return await self._run_apart(step, *given)
+
+    async def _run_apart(self, step: str, *given: Any) -> tuple[Any, float]:
+        async with self._turn:
+            if self._apart is None:
+                self._apart = _processes(self._preparer, 1)
+            try:
+                return await asyncio.get_running_loop().run_in_executor(self._apart, _prepare_here, step, *given)
+            except BrokenExecutor:
+                self._apart.shutdown(wait=False)
+                self._apart = None
+                log.exception("an input killed the process that prepared it")
+                return EncoderFault("preparing the input failed"), 0.0
 
     def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._apart):
+            if pool is not None:
+                pool.shutdown(wait=False, cancel_futures=True)
