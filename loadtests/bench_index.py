@@ -35,6 +35,10 @@ BATCH = 256
 CONTRACT = '{"dim":384,"model":"bench"}'
 SELECTIVITIES = (0.5, 0.1, 0.01, 0.001)
 CENTRES = 3000
+TARGET_OVER_FAISS_MS = 0.5
+TARGET_RECALL = 0.95
+TARGET_FILTERED_P50_MS = 25.0
+TARGET_INSERT_ROWS_PER_S = 3_000
 SPREAD = 1.0
 """Length of the noise relative to the centre's."""
 
@@ -196,6 +200,28 @@ async def bench_milvus(rows: int, queries: int, folder: Path) -> dict[str, Any]:
     return result
 
 
+def verdicts(results: Sequence[dict[str, Any]]) -> dict[str, bool]:
+    """Which targets were met in this run."""
+    found = {}
+    for result in results:
+        rows, search, filtered = f"{result['rows']:,} rows", result["search"], result["filtered"].values()
+        found |= {
+            f"{rows}: search p50 at most {TARGET_OVER_FAISS_MS} ms over bare FAISS": (
+                search["p50_over_faiss_ms"] <= TARGET_OVER_FAISS_MS
+            ),
+            f"{rows}: recall at least {TARGET_RECALL}, also under filters": (
+                min(row["recall"] for row in (search["embedded"], *filtered)) >= TARGET_RECALL
+            ),
+            f"{rows}: filtered search p50 at most {TARGET_FILTERED_P50_MS:g} ms": (
+                max(row["p50_ms"] for row in filtered) <= TARGET_FILTERED_P50_MS
+            ),
+            f"{rows}: at least {TARGET_INSERT_ROWS_PER_S:,} durable inserts a second": (
+                result["insert_rows_per_s"] >= TARGET_INSERT_ROWS_PER_S
+            ),
+        }
+    return found
+
+
 def print_table(report: dict[str, Any]) -> None:
     for result in report["embedded"]:
         search = result["search"]
@@ -227,7 +253,9 @@ def main() -> None:
     if arguments.milvus:
         with tempfile.TemporaryDirectory() as folder:
             report["milvus_lite"] = asyncio.run(bench_milvus(10_000, 40, Path(folder)))
+    report["targets_met"] = verdicts(report["embedded"])
     print_table(report)
+    print("\n".join(f"{name}: {met}" for name, met in report["targets_met"].items()))
     write_report(arguments.output, report, begun)
 
 
