@@ -191,11 +191,11 @@ def _groups(rows: Sequence[Row]) -> Iterator[list[Row]]:
 
 
 def _store(client: Client, rows: Sequence[Row], fingerprint: str | None, report: ImportReport) -> None:
-    complete = [row for row in rows if row["text"] is not None or row["image"] is not None]
+    complete = [row for row in rows if _is_complete(row)]
     report.failed.extend(
         Failure(row["id"], "has no image bytes: the export was made with --no-media")
         for row in rows
-        if row["text"] is None and row["image"] is None
+        if not _is_complete(row)
     )
     if not complete:
         return
@@ -207,6 +207,11 @@ def _store(client: Client, rows: Sequence[Row], fingerprint: str | None, report:
             report.imported += 1
         else:
             report.skipped += 1
+
+
+def _is_complete(row: Row) -> bool:
+    """Whether all is there that its vector was made of: a text alone is not what an image with a text was."""
+    return "image" not in row["kind"] or row["image"] is not None
 
 
 def _item(row: Row, fingerprint: str | None) -> dict[str, Any]:

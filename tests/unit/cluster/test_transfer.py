@@ -133,6 +133,18 @@ def test_without_media_texts_come_back_and_photos_say_why_not(filled: Client, em
     assert "--no-media" in report.failed[0].reason
 
 
+def test_without_media_a_photo_with_a_text_does_not_come_back_as_a_text(
+    client: Client, empty: Client, tmp_path: Path
+) -> None:
+    Image.new("RGB", (16, 16), "red").save(tmp_path / "red.png")
+    client.store({"id": "both", "text": "a red square"}, (tmp_path / "red.png").read_bytes())
+    export_items(client, tmp_path / "lean.parquet", media=False)
+    report = import_items(empty, tmp_path / "lean.parquet")
+    assert (report.imported, [failure.source for failure in report.failed]) == (0, ["both"])
+    assert "--no-media" in report.failed[0].reason
+    assert items(empty) == []
+
+
 def test_an_empty_collection_is_a_file_too(empty: Client, tmp_path: Path) -> None:
     assert export_items(empty, tmp_path / "none.parquet") == 0
     assert import_items(empty, tmp_path / "none.parquet").imported == 0
