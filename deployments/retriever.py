@@ -123,6 +123,7 @@ class RetrieverOptions:
     path: Path
     """The folder of all collections of this back end; each vector contract has a folder of its own below it."""
     uri: str | None
+    """A Milvus server; `path` is not used then."""
     embedded: EmbeddedOptions
     milvus: MilvusOptions
 
@@ -137,7 +138,7 @@ class RetrieverDeployment(RetrieverWorker):
             options.backend,
             dim=info.dim,
             contract_json=info.contract.to_json(),
-            path=options.path / info.contract.fingerprint,
+            path=None if options.uri else options.path / info.contract.fingerprint,
             uri=options.uri,
             embedded=options.embedded,
             milvus=options.milvus,

@@ -1,0 +1,78 @@
+"""Milvus by URI, opened as the Retriever deployment opens it. The server is Milvus Lite's own, on a loopback port."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from deployments.retriever import RetrieverDeployment, RetrieverOptions
+from encoders.fake import FakeEncoder
+from retrieval import EmbeddedOptions, MilvusOptions
+from retrieval.base import Payload, Query, Record
+from retrieval.errors import IndexUnavailable
+
+
+class EncoderHandle:
+    """A Serve handle's one method that opening an index calls."""
+
+    def __init__(self, encoder: FakeEncoder) -> None:
+        async def info() -> Any:
+            return encoder.info
+
+        self.info = SimpleNamespace(remote=info)
+
+
+class Replica(RetrieverDeployment):
+    """What Serve awaits, `__init__` and `__del__`, the test calls or leaves out."""
+
+    def __del__(self) -> None: ...  # type: ignore[override]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    from milvus_lite.adapter.grpc.server import start_server_in_thread
+
+    server, database, port = start_server_in_thread(str(tmp_path / "server.db"), host="127.0.0.1")
+    yield f"http://127.0.0.1:{port}"
+    server.stop(grace=2).wait()
+    database.close()
+
+
+@contextlib.asynccontextmanager
+async def retriever(folder: Path, uri: str, encoder: FakeEncoder) -> AsyncIterator[RetrieverDeployment]:
+    options = RetrieverOptions("milvus", folder, uri, EmbeddedOptions(), MilvusOptions(deadline_s=10))
+    deployment = Replica.__new__(Replica)
+    await deployment.__init__(options, EncoderHandle(encoder))  # type: ignore[misc]
+    try:
+        yield deployment
+    finally:
+        await deployment.close()
+
+
+def item(encoder: FakeEncoder, id: str) -> Record:
+    vector = np.eye(encoder.info.dim, dtype=np.float32)[0]
+    return Record(id, vector, Payload(kind="text", text=id))
+
+
+async def test_a_server_by_uri(tmp_path: Path, server: str) -> None:
+    encoder = FakeEncoder()
+    async with retriever(tmp_path / "data", server, encoder) as deployment:
+        record = item(encoder, "a")
+        (stored,) = await deployment.upsert([[record]])
+        assert stored.unwrap() is None
+        (hits,) = await deployment.search([Query(record.vector, 3)])
+        assert [hit.id for hit in hits.unwrap()] == ["a"]
+        assert server in (await deployment.health()).detail
+    assert not (tmp_path / "data").exists(), "a server keeps its own files"
+
+
+async def test_a_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    with pytest.raises(IndexUnavailable, match=r"127\.0\.0\.1:1"):
+        async with retriever(tmp_path, "http://127.0.0.1:1", FakeEncoder()):
+            pass
