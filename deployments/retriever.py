@@ -126,6 +126,7 @@ class RetrieverOptions:
     """A Milvus server; `path` is not used then."""
     embedded: EmbeddedOptions
     milvus: MilvusOptions
+    """Its alias is the start of a name: each vector contract has an alias, and so a collection, of its own."""
 
 
 class RetrieverDeployment(RetrieverWorker):
@@ -141,7 +142,7 @@ class RetrieverDeployment(RetrieverWorker):
             path=None if options.uri else options.path / info.contract.fingerprint,
             uri=options.uri,
             embedded=options.embedded,
-            milvus=options.milvus,
+            milvus=replace(options.milvus, alias=f"{options.milvus.alias}_{info.contract.fingerprint}"),
         )
         super().__init__(index)
 

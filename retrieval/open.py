@@ -25,7 +25,7 @@ class EmbeddedOptions:
 @dataclass(frozen=True, slots=True)
 class MilvusOptions:
     alias: str = "crossray"
-    """The name that points at the collection of the moment, and the prefix of collections' names."""
+    """The name that points at the collection of the moment. Whoever has several vector contracts names several."""
     token: str = ""
     """`user:password` or an API key, for a server."""
     deadline_s: float = 10.0

@@ -61,26 +61,31 @@ class MilvusIndex:
 
     def _open_collection(self, alias: str, contract_json: str) -> str:
         client, deadline_s = self._client, self._connection.deadline_s
-        name = collection_name(alias, contract_json, self._dim)
-        if alias in _aliases(client, deadline_s):
+        is_known = alias in _aliases(client, deadline_s)
+        name = collection_name(contract_json, self._dim)
+        if is_known:
             name = str(client.describe_alias(alias, timeout=deadline_s)["collection_name"])
-            described = client.describe_collection(name, timeout=deadline_s)
-            stored = (described.get("properties") or {}).get(CONTRACT_PROPERTY) or described.get("description", "")
-            if stored != contract_json:
-                raise SpaceMismatch(stored, contract_json)
-            missing = {*PAYLOAD_FIELDS} - {field["name"] for field in described["fields"]}
-            if missing:
-                raise IncompatibleIndex(
-                    f"the collection {name} was made by an older Crossray and has no {', '.join(sorted(missing))}: "
-                    "export it with that one, drop it, and import it with this one"
-                )
+        if is_known or client.has_collection(name, timeout=deadline_s):
+            self._check_collection(name, contract_json)
         else:
-            if not client.has_collection(name, timeout=deadline_s):
-                self._create_collection(name, contract_json)
+            self._create_collection(name, contract_json)
+        if not is_known:
             client.create_alias(name, alias, timeout=deadline_s)
         # A Lite collection comes back released after every open.
         client.load_collection(name, timeout=deadline_s)
         return name
+
+    def _check_collection(self, name: str, contract_json: str) -> None:
+        described = self._client.describe_collection(name, timeout=self._connection.deadline_s)
+        stored = (described.get("properties") or {}).get(CONTRACT_PROPERTY) or described.get("description", "")
+        if stored != contract_json:
+            raise SpaceMismatch(stored, contract_json)
+        missing = {*PAYLOAD_FIELDS} - {field["name"] for field in described["fields"]}
+        if missing:
+            raise IncompatibleIndex(
+                f"the collection {name} was made by an older Crossray and has no {', '.join(sorted(missing))}: "
+                "export it with that one, drop it, and import it with this one"
+            )
 
     def _create_collection(self, name: str, contract_json: str) -> None:
         index = self._client.prepare_index_params()

@@ -35,11 +35,11 @@ _UTF8_BYTES = 4
 """Lite counts a VARCHAR's limit in characters, a server in bytes: allow for the longest encoding."""
 
 
-def collection_name(prefix: str, contract_json: str, dim: int) -> str:
-    """`prefix_model_dim_hash`, in the letters that Milvus takes. The hash is of the whole contract."""
+def collection_name(contract_json: str, dim: int) -> str:
+    """`crossray_model_dim_hash`, in the letters that Milvus takes. The hash is of the whole contract."""
     model = str(_decode_object(contract_json).get("model", "space"))
     slug = re.sub(r"[^0-9A-Za-z]+", "_", model).strip("_").lower()[:80]
-    return f"{prefix}_{slug}_{dim}_{hashlib.sha256(contract_json.encode()).hexdigest()[:8]}"
+    return f"crossray_{slug}_{dim}_{hashlib.sha256(contract_json.encode()).hexdigest()[:8]}"
 
 
 def build_schema(client: Any, dim: int, contract_json: str) -> Any:

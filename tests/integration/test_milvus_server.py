@@ -13,7 +13,7 @@ import pytest
 
 from deployments.retriever import RetrieverDeployment, RetrieverOptions
 from encoders.fake import FakeEncoder
-from retrieval import EmbeddedOptions, MilvusOptions
+from retrieval import EmbeddedOptions, MilvusOptions, open_index
 from retrieval.base import Payload, Query, Record
 from retrieval.errors import IndexUnavailable
 
@@ -76,3 +76,22 @@ async def test_a_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
     with pytest.raises(IndexUnavailable, match=r"127\.0\.0\.1:1"):
         async with retriever(tmp_path, "http://127.0.0.1:1", FakeEncoder()):
             pass
+
+
+async def test_two_encoders_share_a_server_and_no_collection(tmp_path: Path, server: str) -> None:
+    for dim in (32, 48, 32):
+        encoder = FakeEncoder(dim=dim)
+        async with retriever(tmp_path, server, encoder) as deployment:
+            await deployment.upsert([[item(encoder, f"of {dim}")]])
+            found = (await deployment.scan("", 10)).unwrap()
+            assert [(record.id, record.vector.shape) for record in found] == [(f"of {dim}", (dim,))]
+
+
+async def test_a_collection_from_before_each_contract_had_an_alias_is_found(tmp_path: Path, server: str) -> None:
+    encoder = FakeEncoder()
+    contract = encoder.info.contract.to_json()
+    old = await open_index("milvus", dim=encoder.info.dim, contract_json=contract, uri=server)
+    await old.upsert([item(encoder, "a")])
+    await old.close()
+    async with retriever(tmp_path, server, encoder) as deployment:
+        assert (await deployment.count()).unwrap() == 1
