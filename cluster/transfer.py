@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cluster.client import Client
-from cluster.errors import BadExport, ClusterError
+from cluster.errors import ApiError, BadExport, ClusterError
 from cluster.files import open_result
 from cluster.indexing.upload import Failure
 from deployments.schemas.errors import ErrorAnswer
@@ -52,7 +52,8 @@ class ImportReport:
 def export_items(client: Client, path: Path, *, media: bool = True, advance: Advance = lambda _: None) -> int:
     """Write every item to `path`, which appears whole or not at all. Returns how many there were.
 
-    Items written while the export runs may be in it or not. Raises ClusterError when the space changes meanwhile.
+    Items written or deleted while the export runs may be in it or not. Raises ClusterError when the space changes
+    meanwhile, and for an item that is there and whose image is not.
     """
     model = client.model()
     schema = _schema(model, media)
@@ -64,8 +65,7 @@ def export_items(client: Client, path: Path, *, media: bool = True, advance: Adv
     ):
         for page in client.pages(limit=ROWS, vectors=True):
             _require_same_space(page, model)
-            images = pool.map(lambda item: _image(client, item, media), page.items)
-            rows = [_row(item, image) for item, image in zip(page.items, images, strict=True)]
+            rows = [row for row in pool.map(lambda item: _row(client, item, media), page.items) if row is not None]
             if rows:
                 writer.write_table(pa.Table.from_pylist(rows, schema=schema))
             written += len(rows)
@@ -128,11 +128,14 @@ def _require_same_space(page: ItemPage, model: ModelAnswer) -> None:
         raise ClusterError(f"the collection went from {model.fingerprint} to {page.fingerprint}: export it again")
 
 
-def _image(client: Client, item: ItemAnswer, media: bool) -> bytes | None:
-    return client.image(item.id).content if media and item.image_url is not None else None
-
-
-def _row(item: ItemAnswer, image: bytes | None) -> Row:
+def _row(client: Client, item: ItemAnswer, media: bool) -> Row | None:
+    """None for an item that was deleted since it was listed."""
+    try:
+        image = client.image(item.id).content if media and item.image_url is not None else None
+    except ApiError as error:
+        if error.status != 404 or client.lookup([item.id]).existing:
+            raise
+        return None
     return {
         "id": item.id,
         "kind": item.kind,

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from cluster import transfer
-from cluster.client import Client
-from cluster.errors import BadExport, ServerUnreachable
+from cluster.client import Client, Media
+from cluster.errors import ApiError, BadExport, ServerUnreachable
 from cluster.indexing.sources import Source
 from cluster.indexing.upload import Indexer
 from cluster.transfer import count_rows, export_items, import_items
@@ -158,6 +159,29 @@ def test_what_is_no_export_is_refused(empty: Client, tmp_path: Path) -> None:
         import_items(empty, text)
     with pytest.raises(BadExport, match="not a Crossray export"):
         import_items(empty, other)
+
+
+def test_an_item_deleted_meanwhile_is_left_out(filled: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetch = filled.image
+
+    def delete_and_fetch(item_id: str) -> Media:
+        httpx.delete(f"{filled.url}/v1/items/{item_id}", trust_env=False).raise_for_status()
+        return fetch(item_id)
+
+    monkeypatch.setattr(filled, "image", delete_and_fetch)
+    assert export_items(filled, tmp_path / "all.parquet") == TEXTS
+    assert count_rows(tmp_path / "all.parquet") == TEXTS
+
+
+def test_a_lost_image_of_an_item_that_is_there_ends_the_export(filled: Client, tmp_path: Path) -> None:
+    lost = next(item for item in items(filled) if item["source"] == "red.png")
+    files = [path for path in (tmp_path / "server" / "media").rglob("*") if path.name.startswith(str(lost["media"]))]
+    assert files
+    for path in files:
+        path.unlink()
+    with pytest.raises(ApiError, match="has no image"):
+        export_items(filled, tmp_path / "all.parquet")
+    assert not (tmp_path / "all.parquet").exists()
 
 
 def test_an_export_that_fails_leaves_no_file(tmp_path: Path) -> None:
