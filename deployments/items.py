@@ -7,7 +7,6 @@ and content that is there already is not encoded again.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,18 +17,17 @@ from deployments.content import content_id
 from deployments.encoder import EncodeTask
 from deployments.errors import NotFound
 from deployments.id_locks import IdLocks
+from deployments.item_files import THUMBNAIL_PX, ItemFiles
 from deployments.ocr import is_pending
 from deployments.ports import EncodePort, IndexPort
 from deployments.schemas.items import Item
 from deployments.space import require_space
 from deployments.stages import Stages
 from encoders import EncoderInfo, EncoderInput, Vectors
-from encoders.images import ImageLimits, decode, probe, thumbnail
-from retrieval import MediaStore, Payload, Record, parse_filter
-from retrieval.errors import InvalidRecord, StorageFull
+from encoders.images import ImageLimits, decode, probe
+from retrieval import MediaStore, Payload, Record
+from retrieval.errors import InvalidRecord
 from retrieval.validation import check_records
-
-THUMBNAIL_PX = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +52,13 @@ class ItemService:
         on_unread: Callable[[str], None] = lambda id: None,
         sole_writer: bool = True,
     ) -> None:
-        """`on_unread` hears of stored items whose image is still to be read.
-
-        `sole_writer` says that nobody else writes items: only then may a delete remove a file, because who adds an
-        item that names it holds this service's lock on it.
-        """
+        """`on_unread` hears of stored items whose image is still to be read; `sole_writer` says that nobody else
+        writes items."""
         self._on_unread = on_unread
-        self._sole_writer = sole_writer
         self._locks = IdLocks()
         self._encoder = encoder
         self._index = index
-        self._media = media
+        self._files = ItemFiles(media, index, limits, sole_writer=sole_writer)
         self._info = info
         self._limits = limits
 
@@ -77,7 +71,7 @@ class ItemService:
         id = item.id or content_id(item.image, item.text)
         fresh = self._payload(item)
         stages.lap("inspect")
-        async with self._locks.held([fresh.media or id]):
+        async with self._locks.held([id]):
             return await self._add(id, fresh, item, stages)
 
     async def _add(self, id: str, fresh: Payload, item: Item, stages: Stages) -> Stored:
@@ -89,10 +83,14 @@ class ItemService:
             return await self._refresh(existing, fresh, item, stages)
         record = Record(id, await self._vector(item, stages), fresh)
         self._require_storable(record)
-        if item.image is not None:
-            await asyncio.to_thread(self._media.put, item.image)
-            stages.lap("media")
-        await self._upsert(record, stages)
+        if item.image is None:
+            await self._upsert(record, stages)
+        else:
+            async with self._files.stored(item.image):
+                stages.lap("media")
+                await self._upsert(record, stages)
+        if existing is not None:
+            await self._release_other(existing, fresh, stages)
         return Stored(record, "created" if existing is None else "updated")
 
     async def get(self, id: str) -> Record:
@@ -112,19 +110,17 @@ class ItemService:
 
     async def delete(self, id: str) -> None:
         """Removes the row, and the image's file when no other item names it. Raises NotFound."""
-        media = (await self.get(id)).payload.media
-        async with self._locks.held([media or id]):
+        async with self._locks.held([id]):
+            media = (await self.get(id)).payload.media
             if await self._index.delete([id]) == 0:
                 raise NotFound(f"there is no item {id!r}", "id")
-            if media is not None and self._sole_writer:
-                named = parse_filter({"field": "media", "op": "eq", "value": media})
-                if await self._index.count(named) == 0:
-                    await asyncio.to_thread(self._media.delete, media)
+            if media is not None:
+                await self._files.release(media)
 
     async def image(self, id: str) -> tuple[bytes, str]:
         """An item's stored file and its type. Raises NotFound."""
         payload = (await self.get(id)).payload
-        data = None if payload.media is None else await asyncio.to_thread(self._media.get, payload.media)
+        data = None if payload.media is None else await self._files.read(payload.media)
         if data is None:
             raise NotFound(f"the item {id!r} has no image", "id", "no_image")
         return data, payload.mime or "application/octet-stream"
@@ -132,16 +128,9 @@ class ItemService:
     async def thumbnail(self, id: str) -> bytes:
         """A small JPEG, made when it is first asked for. Raises NotFound."""
         payload = (await self.get(id)).payload
-        if payload.media is not None:
-            name = f"thumbnail-{THUMBNAIL_PX}.jpg"
-            cached = await asyncio.to_thread(self._media.get_derived, payload.media, name)
-            if cached is not None:
-                return cached
-        data, _ = await self.image(id)
-        small = await asyncio.to_thread(thumbnail, data, self._limits, THUMBNAIL_PX)
-        assert payload.media is not None
-        with contextlib.suppress(StorageFull):  # a full disk costs the cache, not the answer
-            await asyncio.to_thread(self._media.put_derived, payload.media, name, small)
+        small = None if payload.media is None else await self._files.thumbnail(payload.media)
+        if small is None:
+            raise NotFound(f"the item {id!r} has no image", "id", "no_image")
         return small
 
     def _payload(self, item: Item) -> Payload:
@@ -151,7 +140,7 @@ class ItemService:
         return Payload(
             kind=kind,
             text=item.text,
-            media=None if item.image is None else self._media.address(item.image),
+            media=None if item.image is None else MediaStore.address(item.image),
             mime=None if seen is None else seen.mime,
             width=0 if seen is None else seen.width,
             height=0 if seen is None else seen.height,
@@ -166,7 +155,7 @@ class ItemService:
 
         It saves what a new photo would cost most after its encoding, a call to the index.
         """
-        return item.id is None and payload.media is not None and not self._media.exists(payload.media)
+        return item.id is None and payload.media is not None and not self._files.exists(payload.media)
 
     async def _refresh(self, existing: Record, fresh: Payload, item: Item, stages: Stages) -> Stored:
         """Same content: keep the vector and the date, and take the new metadata when it differs."""
@@ -185,6 +174,13 @@ class ItemService:
         stages.lap("upsert")
         if is_pending(record.payload):
             self._on_unread(record.id)
+
+    async def _release_other(self, before: Record, now: Payload, stages: Stages) -> None:
+        """Lets go of the file of an item that has another image from now on, or none."""
+        media = before.payload.media
+        if media is not None and media != now.media:
+            await self._files.release(media)
+            stages.lap("release")
 
     async def _vector(self, item: Item, stages: Stages) -> Vectors:
         if item.vector is not None:

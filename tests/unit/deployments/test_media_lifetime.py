@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,25 +21,44 @@ from deployments.schemas.items import Item
 from deployments.stages import Stages
 from encoders.fake import FakeEncoder
 from encoders.images import ImageLimits
-from retrieval import MediaStore
+from retrieval import Filter, MediaStore, Record
+from retrieval.errors import IndexUnavailable, StorageFull
 from retrieval.memory import MemoryIndex
 
 
-def drawn() -> bytes:
+def drawn(colour: str) -> bytes:
     buffer = io.BytesIO()
-    Image.new("RGB", (8, 8), "red").save(buffer, "PNG")
+    Image.new("RGB", (8, 8), colour).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-PICTURE = drawn()
+PICTURE = drawn("red")
+OTHER = drawn("blue")
 
 
-def service(folder: Path, *, sole_writer: bool = True) -> ItemService:
+class FailingIndex(MemoryIndex):
+    """Fails to write, or to count, once it is given an error."""
+
+    upsert_error: Exception | None = None
+    count_error: Exception | None = None
+
+    async def upsert(self, records: Sequence[Record]) -> None:
+        if self.upsert_error is not None:
+            raise self.upsert_error
+        await super().upsert(records)
+
+    async def count(self, filter: Filter | None = None) -> int:
+        if self.count_error is not None:
+            raise self.count_error
+        return await super().count(filter)
+
+
+def service(folder: Path, *, sole_writer: bool = True, index: MemoryIndex | None = None) -> ItemService:
     encoder = FakeEncoder()
     worker = EncoderWorker(encoder, BatchLimits(), pool=PreparePool(encoder.preparer, 1))
-    index = LocalIndex(MemoryIndex(encoder.info.dim))
+    port = LocalIndex(index or MemoryIndex(encoder.info.dim))
     return ItemService(
-        LocalEncoder(worker), index, MediaStore(folder), encoder.info, ImageLimits(), sole_writer=sole_writer
+        LocalEncoder(worker), port, MediaStore(folder), encoder.info, ImageLimits(), sole_writer=sole_writer
     )
 
 
@@ -85,3 +105,64 @@ async def test_a_stored_item_has_its_file_whatever_is_deleted_beside_it(tmp_path
         await delete(kept)
     assert same_id or survived == 30
     assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("after", [Item(id="one", image=OTHER), Item(id="one", text="words")], ids=["image", "text"])
+async def test_an_item_that_gets_other_content_lets_its_file_go(tmp_path: Path, after: Item) -> None:
+    items = service(tmp_path)
+    await items.add(Item(id="one", image=PICTURE), Stages())
+    await items.thumbnail("one")
+    assert (await items.add(after, Stages())).outcome == "updated"
+    assert [path.name for path in files(tmp_path)] == ([] if after.image is None else [MediaStore.address(OTHER)])
+
+
+async def test_a_file_that_another_item_names_outlives_the_change(tmp_path: Path) -> None:
+    items = service(tmp_path)
+    for id in ("one", "two"):
+        await items.add(Item(id=id, image=PICTURE), Stages())
+    await items.add(Item(id="one", image=OTHER), Stages())
+    assert (await items.image("two"))[0] == PICTURE
+    assert (await items.image("one"))[0] == OTHER
+
+
+async def test_of_a_row_that_was_refused_no_file_is_left(tmp_path: Path) -> None:
+    index = FailingIndex(FakeEncoder().info.dim)
+    items = service(tmp_path, index=index)
+    await items.add(Item(id="one", image=PICTURE), Stages())
+    index.upsert_error = StorageFull("no room")
+    for image in (PICTURE, OTHER):
+        with pytest.raises(StorageFull):
+            await items.add(Item(id="two", image=image), Stages())
+    assert [path.name for path in files(tmp_path)] == [MediaStore.address(PICTURE)]
+
+
+async def test_where_the_row_may_have_been_written_its_file_stays(tmp_path: Path) -> None:
+    index = FailingIndex(FakeEncoder().info.dim)
+    index.upsert_error = IndexUnavailable("no answer in time")
+    with pytest.raises(IndexUnavailable):
+        await service(tmp_path, index=index).add(Item(id="one", image=PICTURE), Stages())
+    assert [path.name for path in files(tmp_path)] == [MediaStore.address(PICTURE)]
+
+
+async def test_a_change_that_is_done_does_not_fail_for_the_file_it_leaves(tmp_path: Path) -> None:
+    index = FailingIndex(FakeEncoder().info.dim)
+    items = service(tmp_path, index=index)
+    await items.add(Item(id="one", image=PICTURE), Stages())
+    index.count_error = IndexUnavailable("restarting")
+    assert (await items.add(Item(id="one", image=OTHER), Stages())).outcome == "updated"
+    await items.delete("one")
+    assert len(files(tmp_path)) == 2, "nobody could say that no item names them"
+
+
+async def test_changes_and_deletes_of_one_item_leave_no_file(tmp_path: Path) -> None:
+    items = service(tmp_path)
+
+    async def delete() -> None:
+        with contextlib.suppress(NotFound):
+            await items.delete("one")
+
+    for _ in range(30):
+        await items.add(Item(id="one", image=PICTURE), Stages())
+        await asyncio.gather(items.add(Item(id="one", image=OTHER), Stages()), delete())
+        await delete()
+        assert files(tmp_path) == []
