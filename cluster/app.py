@@ -10,7 +10,8 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.config import AutoscalingConfig
 
-from cluster.settings import ScaleSettings, Settings
+from cluster.section import ScaleSettings
+from cluster.settings import Settings
 from deployments.api import HttpLimits
 from deployments.batch_queue import BatchLimits
 from deployments.cached import CacheOptions

@@ -1,0 +1,23 @@
+"""What every branch of the settings tree is made of, and the one that all deployments have."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Section(BaseModel):
+    """Base of the tree's branches."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ScaleSettings(Section):
+    """How many replicas, and what each reserves of a node."""
+
+    min_replicas: int = Field(1, ge=0, description="Replicas that always run.")
+    max_replicas: int = Field(1, ge=1, description="Replicas at the most; above min_replicas, autoscaling is on.")
+    target_ongoing_requests: float = Field(4, gt=0, description="Calls a replica should have under way.")
+    max_ongoing_requests: int = Field(256, ge=1, description="Calls a replica takes before callers wait.")
+    num_cpus: float = Field(0.2, ge=0, description="Cores a replica reserves; a fraction, so that two cores suffice.")
+    num_gpus: float = Field(0, ge=0, description="GPUs a replica reserves.")
+    sleep_after_s: float = Field(300, ge=0, description="With min_replicas 0: the last one goes after so long idle.")
