@@ -11,7 +11,7 @@ from deployments.encoder import EncodeOutcome, EncodeTask
 from deployments.errors import BadRequest
 from deployments.ports import EncodePort
 from deployments.stages import Stages
-from encoders import EncoderInfo, EncoderInput, InputError, Role, Vectors, truncate
+from encoders import EncoderError, EncoderInfo, EncoderInput, InputError, Role, Vectors, truncate
 
 INTERACTIVE_INPUTS = 8
 """A call with more inputs than this is bulk work, and waits behind searches."""
@@ -26,14 +26,14 @@ class EmbeddingService:
 
     async def embed(
         self, inputs: Sequence[EncoderInput], role: Role, dimensions: int | None, stages: Stages
-    ) -> list[Vectors | InputError]:
+    ) -> list[Vectors | EncoderError]:
         """A unit vector `(dimensions,)` or the error that is this input's alone, in order. Raises BadRequest."""
         if dimensions is not None and dimensions not in self._info.dimensions:
             allowed = ", ".join(map(str, self._info.dimensions))
             raise BadRequest(f"{self._info.name} has no {dimensions} dimensions; allowed: {allowed}", "dimensions")
         outcomes = await self._encode(inputs, role, stages)
         dim = dimensions or self._info.dim
-        return [o.error if isinstance(o.error, InputError) else truncate(o.unwrap(), dim) for o in outcomes]
+        return [o.error if o.error is not None else truncate(o.unwrap(), dim) for o in outcomes]
 
     async def match(
         self, texts: Sequence[str], images: Sequence[bytes], stages: Stages

@@ -15,7 +15,7 @@ from deployments.schemas.embeddings import EmbeddingsRequest
 from deployments.schemas.match import MatchAnswer, MatchRequest
 from deployments.services import Services
 from deployments.space import FINGERPRINT_HEADER, require_header
-from encoders import EncoderInput, InputError, Vectors
+from encoders import EncoderError, EncoderInput, InputError, Vectors
 
 
 def router(services: Services) -> APIRouter:
@@ -35,9 +35,9 @@ def router(services: Services) -> APIRouter:
         inputs = [EncoderInput(given.text, given.image) for given in body.input]
         request.state.stages.lap("read")
         results = await model.embeddings.embed(inputs, body.input_type, body.dimensions, request.state.stages)
-        failed = [result for result in results if isinstance(result, InputError)]
+        failed = [result for result in results if isinstance(result, EncoderError)]
         if len(failed) == len(results):
-            raise InputError(failed[0].message, failed[0].code, "input[0]" if len(results) > 1 else "input")
+            raise _at("input[0]" if len(results) > 1 else "input", failed[0])
         data = [_datum(row, result, body.encoding_format) for row, result in enumerate(results)]
         tokens = sum(len((item.text or "").split()) for item in inputs)
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
@@ -69,11 +69,16 @@ def router(services: Services) -> APIRouter:
     return routes
 
 
-def _datum(row: int, result: Vectors | InputError, encoding: str) -> dict[str, Any]:
+def _at(param: str, error: EncoderError) -> EncoderError:
+    """The error, with the field that it is about where that field is at fault."""
+    return InputError(error.message, error.code, param) if isinstance(error, InputError) else error
+
+
+def _datum(row: int, result: Vectors | EncoderError, encoding: str) -> dict[str, Any]:
     """One element of `data`. An input that failed alone keeps its place, with its error and no embedding."""
-    if isinstance(result, InputError):
-        failed = InputError(result.message, result.code, f"input[{row}]")
-        return {"object": "embedding", "index": row, "embedding": None, **error_content(failed)}
+    if isinstance(result, EncoderError):
+        failed = error_content(_at(f"input[{row}]", result))
+        return {"object": "embedding", "index": row, "embedding": None, **failed}
     if encoding == "base64":  # little-endian float32, as OpenAI's clients decode it
         return {
             "object": "embedding",

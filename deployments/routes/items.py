@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from deployments.bodies import is_multipart, parse_json, parse_object, read_form
-from deployments.errors import BadRequest, Overloaded, Unavailable, status_of
+from deployments.errors import INTERNAL, BadRequest, Overloaded, Unavailable, status_of
 from deployments.items import Stored
 from deployments.openapi import json_body, json_or_form
 from deployments.render import error_content, json_response, record_content
@@ -28,6 +29,7 @@ from deployments.space import require_header
 from deployments.stages import Stages
 
 PathId = Annotated[str, Path(max_length=128, description="An item's id")]
+log = logging.getLogger(__name__)
 IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
@@ -45,12 +47,15 @@ def router(services: Services) -> APIRouter:
         }
 
     async def add_one(value: Any) -> dict[str, Any]:
-        """One element of a batch: its answer, or its error."""
+        """One element of a batch: its answer, or its error, also where that is a bug: it must not keep the others
+        out each time that they are sent with it."""
         try:
             return stored_content(await items.add(parse_object(Item, value), Stages()))
+        except (Overloaded, Unavailable):
+            raise  # the whole call failed, and should be sent again
         except Exception as error:
-            if status_of(error).status == 500 or isinstance(error, Overloaded | Unavailable):
-                raise  # the whole call failed, and should be sent again
+            if status_of(error) is INTERNAL:
+                log.exception("storing an item of a batch failed")
             return error_content(error)
 
     @routes.post(

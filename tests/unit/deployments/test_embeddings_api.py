@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
-from encoders import EncoderInput, encode
-from tests.unit.deployments.conftest import Api, Picture
+from encoders import EncoderInput, Prepared, Vectors, encode
+from encoders.fake import FakeEncoder
+from tests.unit.deployments.conftest import Api, Picture, Start
 
 
 async def embed(api: Api, **body: Any) -> dict[str, Any]:
@@ -71,6 +73,39 @@ async def test_where_all_inputs_fail_the_call_fails(api: Api) -> None:
     for body, param in (({"input": " "}, "input"), ({"input": ["", " "]}, "input[0]")):
         answer = await api.http.post("/v1/embeddings", json=body)
         assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+
+
+class BuggyEncoder(FakeEncoder):
+    """Trips over items of cost 2, which are texts of two words."""
+
+    def forward(self, batch: Sequence[Prepared]) -> Vectors:
+        if any(item.cost == 2 for item in batch):
+            raise RuntimeError("secret")
+        return super().forward(batch)
+
+
+async def test_an_input_that_trips_a_bug_fails_alone(start: Start) -> None:
+    async with start(encoder=BuggyEncoder()) as api:
+        answer = await embed(api, input=["fine", "two words", "  ", "finetoo"])
+        assert [datum["embedding"] is None for datum in answer["data"]] == [False, True, True, False]
+        errors = [answer["data"][row]["error"] for row in (1, 2)]
+        assert [error["code"] for error in errors] == ["internal_error", "text_empty"]
+        assert "secret" not in str(answer)
+        alone = await api.http.post("/v1/embeddings", json={"input": "two words"})
+        assert (alone.status_code, alone.json()["error"]["code"]) == (500, "internal_error")
+
+
+async def test_an_item_that_trips_a_bug_keeps_none_of_its_batch_out(start: Start) -> None:
+    async with start(encoder=BuggyEncoder()) as api:
+        texts = ["one", "two words", "three"]
+        answer = await api.http.post("/v1/items", json={"items": [{"text": text} for text in texts]})
+        assert answer.status_code == 200, answer.text
+        first, bad, last = answer.json()["results"]
+        assert first["created"]
+        assert last["created"]
+        assert bad["error"]["code"] == "internal_error"
+        assert "secret" not in answer.text
+        assert await api.index.count() == 2
 
 
 async def test_many_inputs_keep_their_order(api: Api) -> None:
