@@ -14,7 +14,9 @@ SCRIPT = """
 import json, os, pathlib, shutil, sys, tempfile
 from cluster.app import deployment, encoder_options
 from cluster.environment import ray_environment
-from cluster.settings import EncoderSettings, ScaleSettings, Settings
+from cluster.model_settings import EncoderSettings
+from cluster.section import ScaleSettings
+from cluster.settings import Settings
 
 scale = ScaleSettings(min_replicas=2, max_replicas=2, num_cpus=0.1, num_gpus=1)
 settings = Settings(encoder=EncoderSettings(name="fake", scale=scale), ray={"ingress": "proxy"})
