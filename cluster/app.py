@@ -29,8 +29,6 @@ from encoders.enhance import Enhancement
 from encoders.images import ImageLimits
 from retrieval import EmbeddedOptions, MilvusOptions
 
-SINGLE_OWNER = {"memory", "embedded"}
-
 
 def build_app(settings: Settings) -> Application:
     """Ingress → {Encoder, Retriever, and where they are on Ocr, Reranker and QueryStructurer}, under these settings."""
@@ -123,8 +121,6 @@ def image_limits(settings: Settings) -> ImageLimits:
 
 def retriever_options(settings: Settings) -> RetrieverOptions:
     index = settings.index
-    if index.backend in SINGLE_OWNER and index.scale.max_replicas > 1:
-        raise ValueError(f"the {index.backend} index has one owner: set index.scale.max_replicas to 1, or use milvus")
     return RetrieverOptions(
         backend=index.backend,
         path=settings.data_dir / index.backend,
@@ -135,8 +131,6 @@ def retriever_options(settings: Settings) -> RetrieverOptions:
 
 
 def ingress_options(settings: Settings) -> IngressOptions:
-    if settings.ray.ingress == "direct" and settings.http.scale.max_replicas > 1:
-        raise ValueError("a direct ingress is one replica: set ray.ingress to proxy for more")
     rerank = settings.rerank
     return IngressOptions(
         media_path=_media_path(settings),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Section(BaseModel):
@@ -21,3 +21,9 @@ class ScaleSettings(Section):
     num_cpus: float = Field(0.2, ge=0, description="Cores a replica reserves; a fraction, so that two cores suffice.")
     num_gpus: float = Field(0, ge=0, description="GPUs a replica reserves.")
     sleep_after_s: float = Field(300, ge=0, description="With min_replicas 0: the last one goes after so long idle.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> ScaleSettings:
+        if self.min_replicas > self.max_replicas:
+            raise ValueError(f"min_replicas is {self.min_replicas}, more than max_replicas {self.max_replicas}")
+        return self

@@ -26,6 +26,8 @@ from cluster.model_settings import (
 from cluster.section import ScaleSettings, Section
 
 PROFILES = Path(__file__).parent / "profiles"
+MAX_IMAGE_PIXELS = 89_478_485
+"""What `encoders.images` takes at the most; written again because the tree must load without Pillow."""
 
 
 class SettingsError(ClusterError):
@@ -46,7 +48,9 @@ class ImageSettings(Section):
     """Which images are taken."""
 
     max_bytes: int = Field(20 << 20, ge=1024, description="Largest image file.")
-    max_pixels: int = Field(64_000_000, ge=1024, description="Most pixels, checked before decoding.")
+    max_pixels: int = Field(
+        64_000_000, ge=1024, le=MAX_IMAGE_PIXELS, description="Most pixels, checked before decoding."
+    )
 
 
 class IndexSettings(Section):
@@ -59,6 +63,13 @@ class IndexSettings(Section):
     flat_limit: int = Field(20_000, ge=1, description="Rows up to which embedded search is exact, above it IVF-SQ8.")
     exact_limit: int = Field(50_000, ge=1, description="Rows passing a filter up to which they are compared exactly.")
     scale: ScaleSettings = ScaleSettings(num_cpus=0.3)
+
+    @model_validator(mode="after")
+    def _one_owner(self) -> IndexSettings:
+        if self.scale.max_replicas > 1 and (self.backend != "milvus" or self.uri is None):
+            name = "Milvus Lite file" if self.backend == "milvus" else f"{self.backend} index"
+            raise ValueError(f"the {name} has one owner: set index.scale.max_replicas to 1, or use a Milvus server")
+        return self
 
 
 class CacheSettings(Section):
@@ -143,6 +154,14 @@ class Settings(BaseSettings):
     queries: QuerySettings = QuerySettings()
     ray: RaySettings = RaySettings()
 
+    @model_validator(mode="after")
+    def _one_direct_ingress(self) -> Settings:
+        if self.ray.ingress == "direct" and self.http.scale.max_replicas > 1:
+            raise ValueError(
+                "http.scale.max_replicas: a direct ingress is one replica; set ray.ingress to proxy for more"
+            )
+        return self
+
     def options_of(self, encoder: str) -> dict[str, Any]:
         """What to load an encoder with: the options of the profile that names it, and the cache where it has one."""
         own: dict[str, Any] = {"cache_dir": self.cache_dir} if encoder in EXPORTING_ENCODERS else {}
@@ -205,5 +224,10 @@ def load_settings(profile: str | None = None, **overrides: Any) -> Settings:
         settings = Settings(**values | {"profile": path.stem})
         return settings.model_copy(update=overrides) if overrides else settings
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        faults = "; ".join(_fault(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors())
         raise SettingsError(f"profile {name!r} with the environment: {faults}") from error
+
+
+def _fault(field: str, message: str) -> str:
+    reason = message.removeprefix("Value error, ")
+    return f"{field}: {reason}" if field else reason

@@ -83,6 +83,22 @@ def test_an_error_is_said_without_a_traceback(
         assert len(printed.err.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"), [("HTTP__SCALE__MAX_REPLICAS", "2"), ("IMAGES__MAX_PIXELS", "90000000")]
+)
+def test_settings_that_cannot_be_served_end_before_anything_starts(
+    variable: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CROSSRAY_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv(f"CROSSRAY_{variable}", value)
+    monkeypatch.setattr(sys, "argv", ["crossray", "up", "--profile", "fake"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 1
+    assert variable.split("__")[-1].lower() in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: object) -> None:
         raise ZeroDivisionError

@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from cluster.environment import ray_environment
-from cluster.settings import Settings, SettingsError, load_settings, profile_names
+from cluster.settings import MAX_IMAGE_PIXELS, Settings, SettingsError, load_settings, profile_names
+from encoders.images import ImageLimits
 
 
 @pytest.fixture(autouse=True)
@@ -53,12 +54,30 @@ def test_a_profile_may_be_a_file_of_ones_own(tmp_path: Path) -> None:
         ("CROSSRAY_HTTP__PORT", "70000", "http.port"),
         ("CROSSRAY_INDEX__BACKEND", "oracle", "index.backend"),
         ("CROSSRAY_HTTP__COLOUR", "red", "http.colour"),
+        ("CROSSRAY_HTTP__SCALE__MAX_REPLICAS", "2", r"http.scale.max_replicas: .*ray.ingress to proxy"),
+        ("CROSSRAY_INDEX__SCALE__MAX_REPLICAS", "2", r"index: the embedded index has one owner"),
+        ("CROSSRAY_ENCODER__SCALE__MIN_REPLICAS", "2", r"encoder.scale: min_replicas is 2, more than max_replicas 1"),
+        ("CROSSRAY_IMAGES__MAX_PIXELS", "89478486", r"images.max_pixels: .*89478485"),
     ],
 )
 def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=says):
         load_settings()
+
+
+def test_only_a_milvus_server_has_more_than_one_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROSSRAY_INDEX__SCALE__MAX_REPLICAS", "2")
+    with pytest.raises(SettingsError, match="the Milvus Lite file has one owner"):
+        load_settings("milvus")
+    monkeypatch.setenv("CROSSRAY_INDEX__URI", "http://milvus.example:19530")
+    assert load_settings("milvus").index.scale.max_replicas == 2
+
+
+def test_as_many_pixels_are_taken_as_the_decoder_takes() -> None:
+    assert ImageLimits(max_pixels=MAX_IMAGE_PIXELS).max_pixels == MAX_IMAGE_PIXELS
+    with pytest.raises(ValueError, match="max_pixels"):
+        ImageLimits(max_pixels=MAX_IMAGE_PIXELS + 1)
 
 
 @pytest.mark.parametrize(
