@@ -31,7 +31,11 @@ from retrieval import EmbeddedOptions, MilvusOptions
 
 
 def build_app(settings: Settings) -> Application:
-    """Ingress → {Encoder, Retriever, and where they are on Ocr, Reranker and QueryStructurer}, under these settings."""
+    """Ingress → {Encoder, Retriever, and where they are on Ocr, Reranker and QueryStructurer}, under these settings.
+
+    Raises SettingsError where a model is not told its checkpoint.
+    """
+    settings.require_checkpoints()
     encoder = deployment(EncoderDeployment, "Encoder", settings.encoder.scale).bind(encoder_options(settings))
     retriever = deployment(RetrieverDeployment, "Retriever", settings.index.scale).bind(
         retriever_options(settings), encoder

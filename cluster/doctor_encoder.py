@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cluster.errors import ClusterError
+from cluster.model_settings import require_checkpoint
 from cluster.settings import Settings
 from encoders.golden import Golden, GoldenReport, check, load_golden, record, save_golden
 from encoders.registry import load_encoder
@@ -42,9 +43,12 @@ class EncoderCheck:
 def examine_encoder(settings: Settings, name: str) -> EncoderCheck:
     """Loads the encoder and compares it with its golden vectors, which are recorded where there are none yet.
 
-    Raises ClusterError for a file that holds no golden vectors, and what loading an encoder raises.
+    Raises ClusterError for a file that holds no golden vectors or an encoder without its checkpoint, and what loading
+    an encoder raises.
     """
-    encoder = load_encoder(name, **settings.options_of(name))
+    options = settings.options_of(name)
+    require_checkpoint(name, options, "encoder.options.model")
+    encoder = load_encoder(name, **options)
     try:
         folder = settings.data_dir / GOLDEN_FOLDER
         source, golden = _find(encoder.info.contract.fingerprint, folder)

@@ -4,7 +4,8 @@ ClusterError             shown as one line that says what to do next; exit code 
 ├── ServerUnreachable    nothing answers at the address
 ├── ApiError             the server answered with an error
 ├── BadDataset           a folder for `crossray eval` is not what it should be
-└── BadExport            a Parquet file that cannot be imported here
+├── BadExport            a Parquet file that cannot be imported here
+└── SettingsError        a profile, a variable or an option that makes no valid settings
 """
 
 from __future__ import annotations
@@ -47,3 +48,7 @@ class BadDataset(ClusterError):
 
 class BadExport(ClusterError):
     """A Parquet file that is not an export, or whose vectors do not belong into this server's space."""
+
+
+class SettingsError(ClusterError):
+    """A profile or a variable that does not make valid settings; the message says which and how."""

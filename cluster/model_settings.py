@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field
 
+from cluster.errors import SettingsError
 from cluster.section import ScaleSettings, Section
 
 EXPORTING_ENCODERS = {"starter"}
 """Encoders that keep an exported model in the cache folder."""
 PULLED_MODELS = {"qwen3-vl", "qwen3-vl-reranker", "qwen3-vl-structurer", "dual-tower"}
-"""Models that load a checkpoint."""
+"""Models that load a checkpoint: the option `model` names it."""
 
 
-class EncoderSettings(Section):
+class ModelSettings(Section):
+    """What the branches of models have in common. `name` has a default in each."""
+
+    name: str
+    options: dict[str, Any] = Field(default={}, description="Passed to the model, such as `model`, its checkpoint.")
+
+
+class EncoderSettings(ModelSettings):
     """The encoder and how it batches."""
 
     name: str = Field("starter", description="An encoder of `crossray model list`.")
-    options: dict[str, Any] = Field(default={}, description="Passed to the encoder: see `crossray model list`.")
     max_batch_size: int = Field(16, ge=1, description="Most items in a batch.")
     max_batch_cost: int = Field(65536, ge=1, description="Most cost in a batch: visual and text tokens.")
     max_queued: int = Field(2048, ge=1, description="Items that may wait in a lane before callers get 429.")
@@ -29,12 +37,11 @@ class EncoderSettings(Section):
     scale: ScaleSettings = ScaleSettings(num_cpus=0.5)
 
 
-class RerankSettings(Section):
+class RerankSettings(ModelSettings):
     """A second model that reads query and document together: `/v1/rerank`, and the first hits of a search."""
 
     enabled: bool = Field(False, description="Run a reranker.")
     name: str = Field("qwen3-vl-reranker", description="A reranker of `crossray model list`.")
-    options: dict[str, Any] = Field(default={}, description="Passed to the reranker, such as `model`.")
     searches: bool = Field(False, description="Rerank searches that do not say.")
     depth: int = Field(20, ge=1, le=100, description="Hits of a search that are reranked.")
     deadline_ms: int = Field(500, ge=1, le=60_000, description="After this the dense order stands.")
@@ -58,12 +65,11 @@ class RerankSettings(Section):
     )
 
 
-class StructurerSettings(Section):
+class StructurerSettings(ModelSettings):
     """A model that reads what a query asks for. Where it cannot, or not in time, the template is used."""
 
     enabled: bool = Field(False, description="Run it, for searches that ask; `queries.rewrite: model` runs it too.")
     name: str = Field("qwen3-vl-structurer", description="A query structurer of `crossray model list`.")
-    options: dict[str, Any] = Field(default={}, description="Passed to the structurer, such as `model`.")
     deadline_ms: int = Field(1000, ge=1, le=60_000, description="A search waits no longer; equal queries are cached.")
     max_batch_size: int = Field(8, ge=1, description="Most queries in a batch.")
     max_queued: int = Field(256, ge=1, description="Queries that may wait; more are left to the template.")
@@ -85,3 +91,9 @@ class QuerySettings(Section):
     @property
     def runs_structurer(self) -> bool:
         return self.structurer.enabled or self.rewrite == "model"
+
+
+def require_checkpoint(name: str, options: Mapping[str, Any], field: str) -> None:
+    """Raises SettingsError, naming `field`, for a model that loads a checkpoint and is not told which."""
+    if name in PULLED_MODELS and not options.get("model"):
+        raise SettingsError(f"{field} is missing: {name} loads a checkpoint, by its hub id or from a folder")

@@ -14,24 +14,21 @@ import yaml
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from cluster.errors import ClusterError
+from cluster.errors import SettingsError
 from cluster.model_settings import (
     EXPORTING_ENCODERS,
     PULLED_MODELS,
     EncoderSettings,
+    ModelSettings,
     QuerySettings,
     RerankSettings,
-    StructurerSettings,
+    require_checkpoint,
 )
 from cluster.section import ScaleSettings, Section
 
 PROFILES = Path(__file__).parent / "profiles"
 MAX_IMAGE_PIXELS = 89_478_485
 """What `encoders.images` takes at the most; written again because the tree must load without Pillow."""
-
-
-class SettingsError(ClusterError):
-    """A profile or a variable that does not make valid settings; the message says which and how."""
 
 
 class HttpSettings(Section):
@@ -162,6 +159,21 @@ class Settings(BaseSettings):
             )
         return self
 
+    @property
+    def served_models(self) -> dict[str, ModelSettings]:
+        """The branches of the models that a cluster under these settings runs, by their path."""
+        served: dict[str, ModelSettings] = {"encoder": self.encoder}
+        if self.rerank.enabled:
+            served["rerank"] = self.rerank
+        if self.queries.runs_structurer:
+            served["queries.structurer"] = self.queries.structurer
+        return served
+
+    def require_checkpoints(self) -> None:
+        """Raises SettingsError, naming the field, where a model that is served is not told its checkpoint."""
+        for path, model in self.served_models.items():
+            require_checkpoint(model.name, model.options, f"{path}.options.model")
+
     def options_of(self, encoder: str) -> dict[str, Any]:
         """What to load an encoder with: the options of the profile that names it, and the cache where it has one."""
         own: dict[str, Any] = {"cache_dir": self.cache_dir} if encoder in EXPORTING_ENCODERS else {}
@@ -176,7 +188,7 @@ class Settings(BaseSettings):
         """What to load a query structurer with: as `options_of`."""
         return self._options_beside(self.queries.structurer, structurer)
 
-    def _options_beside(self, section: RerankSettings | StructurerSettings, model: str) -> dict[str, Any]:
+    def _options_beside(self, section: ModelSettings, model: str) -> dict[str, Any]:
         own: dict[str, Any] = {"models_dir": self.models_dir} if model in PULLED_MODELS else {}
         return own | (section.options if model == section.name else {})
 

@@ -9,7 +9,6 @@ import typer
 
 from cluster.cli.connection import JsonOption
 from cluster.cli.output import progress, remark, results, write_json
-from cluster.errors import ClusterError
 
 if TYPE_CHECKING:
     from cluster.evaluation.captions import CaptionedImage
@@ -72,15 +71,19 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     from cluster.evaluation.captions import load_captions
+    from cluster.evaluation.loading import encoder_of, reranker_of, structurers_of
+    from cluster.settings import load_settings
 
     rewrites, depths = _rewrites(rewrite), _depths(rerank_depth)
+    options, rerank_options = _options(option or [], "--option"), _options(rerank_option or [], "--rerank-option")
     images = load_captions(folder, limit)
-    model = _load(encoder, option or [])
+    settings = load_settings()
+    model = encoder_of(settings, encoder, options)
     reranker = None
     structurers: dict[str, QueryStructurer] = {}
     try:
-        structurers = _load_structurers(rewrites, rewrite_model)
-        reranker = None if rerank is None else _load_reranker(rerank, rerank_option or [])
+        structurers = structurers_of(settings, rewrites, rewrite_model)
+        reranker = None if rerank is None else reranker_of(settings, rerank, rerank_options)
         evaluation = _run(model, images, batch_size, structurers, reranker, depths)
     finally:
         model.close()
@@ -122,56 +125,6 @@ def _options(given: list[str], flag: str) -> dict[str, Any]:
     if bare:
         raise typer.BadParameter(f"{bare[0]!r} is not key=value", param_hint=flag)
     return dict(options)
-
-
-def _load_reranker(name: str, options: list[str]) -> Reranker:
-    """One of the table by its name; any other name is a checkpoint's, for the Qwen3-VL reranker."""
-    from cluster.settings import load_settings
-    from encoders.registry import RERANKERS, load_reranker
-
-    given = _options(options, "--rerank-option")
-    chosen = name if name in RERANKERS else "qwen3-vl-reranker"
-    checkpoint = {} if name in RERANKERS else {"model": name}
-    try:
-        return load_reranker(chosen, **load_settings().options_of_reranker(chosen) | checkpoint | given)
-    except TypeError as error:
-        raise ClusterError(f"the reranker {chosen} does not take these options: {error}") from error
-
-
-def _load_structurers(rewrites: list[Rewrite], name: str | None) -> dict[str, QueryStructurer]:
-    """What reads the captions for each way; a name that is not in the table is a checkpoint's."""
-    from cluster.settings import load_settings
-    from encoders.queries import RuleStructurer
-    from encoders.registry import STRUCTURERS, load_structurer
-
-    structurers: dict[str, QueryStructurer] = {"template": RuleStructurer()} if "template" in rewrites else {}
-    if "model" in rewrites:
-        settings = load_settings()
-        table = {settings.queries.structurer.name} if name is None else {name} & STRUCTURERS.keys()
-        chosen = next(iter(table), "qwen3-vl-structurer")
-        options = settings.options_of_structurer(chosen) | ({} if table else {"model": name})
-        try:
-            structurers["model"] = load_structurer(chosen, **options)
-        except TypeError as error:
-            raise ClusterError(
-                f"the query structurer {chosen} needs a checkpoint: --rewrite-model ({error})"
-            ) from error
-    return structurers
-
-
-def _load(name: str | None, options: list[str]) -> Encoder:
-    from cluster.settings import load_settings
-    from encoders.registry import load_encoder
-
-    settings = load_settings()
-    given = _options(options, "--option")
-    chosen = name or settings.encoder.name
-    try:
-        return load_encoder(chosen, **settings.options_of(chosen) | given)
-    except (TypeError, ValueError) as error:
-        if not given:
-            raise
-        raise ClusterError(f"the encoder {chosen} does not take these options: {error}") from error
 
 
 def _run(

@@ -53,6 +53,7 @@ def up(
     from cluster.settings import load_settings
 
     settings = load_settings(profile)
+    settings.require_checkpoints()
     if detach:
         _detach(settings, profile)
         return

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cluster.settings import SettingsError, load_settings
+from cluster.errors import SettingsError
+from cluster.settings import load_settings
 
 
 def test_a_bounded_file_is_the_default() -> None:

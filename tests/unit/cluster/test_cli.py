@@ -59,6 +59,9 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
         (["eval", "{dataset}", "--encoder", "fake", "--option", "dim=3"], 1, "at least 16 columns"),
         (["eval", "{dataset}", "--encoder", "fake", "--option", "sides=3"], 1, "sides"),
         (["eval", "{dataset}", "--encoder", "fake", "--option", "dim"], 2, "key=value"),
+        (["eval", "{dataset}", "--encoder", "dual-tower"], 1, "--option model=… is missing"),
+        (["eval", "{dataset}", "--encoder", "fake", "--rerank", "qwen3-vl-reranker"], 1, "--rerank-option model=…"),
+        (["doctor", "--encoder", "qwen3-vl"], 1, "encoder.options.model is missing"),
         (["doctor", "--nonesuch"], 2, "nonesuch"),
     ],
 )

@@ -6,7 +6,8 @@ from dataclasses import asdict
 
 import pytest
 
-from cluster.settings import EnhanceSettings, SettingsError, load_settings, profile_names
+from cluster.errors import SettingsError
+from cluster.settings import EnhanceSettings, load_settings, profile_names
 from encoders.enhance import Enhancement
 
 

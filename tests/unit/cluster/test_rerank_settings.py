@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster.errors import SettingsError
 from cluster.settings import load_settings
 
 
@@ -28,3 +29,26 @@ def test_a_local_folder_takes_the_place_of_the_profiles_model(monkeypatch: pytes
     options = load_settings("qwen").options_of("qwen3-vl")
     assert options["model"] == "/models/Qwen3-VL-Embedding-2B"
     assert options["precision"] == "bf16", "what is not given stays as in the profile"
+
+
+@pytest.mark.parametrize(
+    ("variables", "field"),
+    [
+        ({"ENCODER__NAME": "dual-tower"}, r"encoder\.options\.model"),
+        ({"RERANK__ENABLED": "true"}, r"rerank\.options\.model"),
+        ({"QUERIES__REWRITE": "model"}, r"queries\.structurer\.options\.model"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_model_without_its_checkpoint_is_not_served(
+    variables: dict[str, str], field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cluster.app import build_app
+
+    for name, value in variables.items():
+        monkeypatch.setenv(f"CROSSRAY_{name}", value)
+    settings = load_settings("local")
+    with pytest.raises(SettingsError, match=field):
+        settings.require_checkpoints()
+    with pytest.raises(SettingsError, match=field):
+        build_app(settings)

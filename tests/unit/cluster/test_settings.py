@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from cluster.environment import ray_environment
-from cluster.settings import MAX_IMAGE_PIXELS, Settings, SettingsError, load_settings, profile_names
+from cluster.errors import SettingsError
+from cluster.settings import MAX_IMAGE_PIXELS, Settings, load_settings, profile_names
 from encoders.images import ImageLimits
 
 

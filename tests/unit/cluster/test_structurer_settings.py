@@ -34,6 +34,7 @@ def test_its_replicas_and_the_ingress_are_told(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setenv("CROSSRAY_QUERIES__REWRITE", "model")
     monkeypatch.setenv("CROSSRAY_QUERIES__STRUCTURER", '{"deadline_ms": 250, "max_batch_size": 3}')
+    monkeypatch.setenv("CROSSRAY_QUERIES__STRUCTURER__OPTIONS", '{"model": "Qwen/Qwen3-VL-2B-Instruct"}')
     settings = load_settings("local")
     assert ingress_options(settings).rewrite.way == "model"
     assert ingress_options(settings).rewrite.deadline_ms == 250
