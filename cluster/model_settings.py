@@ -93,7 +93,30 @@ class QuerySettings(Section):
         return self.structurer.enabled or self.rewrite == "model"
 
 
+MODEL_BRANCHES: dict[tuple[str, ...], type[ModelSettings]] = {
+    ("encoder",): EncoderSettings,
+    ("rerank",): RerankSettings,
+    ("queries", "structurer"): StructurerSettings,
+}
+
+
 def require_checkpoint(name: str, options: Mapping[str, Any], field: str) -> None:
     """Raises SettingsError, naming `field`, for a model that loads a checkpoint and is not told which."""
     if name in PULLED_MODELS and not options.get("model"):
         raise SettingsError(f"{field} is missing: {name} loads a checkpoint, by its hub id or from a folder")
+
+
+def drop_options_of_others(profile: dict[str, Any], environment: Mapping[str, Any]) -> None:
+    """Takes out of a profile the options of each model in whose place the environment puts another."""
+    for path, branch in MODEL_BRANCHES.items():
+        ours, theirs = _at(environment, path), _at(profile, path)
+        name = theirs.get("name", branch.model_fields["name"].default)
+        if ours.get("name", name) != name:
+            theirs.pop("options", None)
+
+
+def _at(tree: Any, path: tuple[str, ...]) -> dict[str, Any]:
+    """The branch of a tree; an empty one where it has none, or something else there."""
+    for key in path:
+        tree = tree.get(key) if isinstance(tree, dict) else None
+    return tree if isinstance(tree, dict) else {}

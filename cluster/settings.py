@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 import yaml
 from pydantic import Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableVariable
 
 from cluster.errors import SettingsError
 from cluster.model_settings import (
@@ -22,6 +23,7 @@ from cluster.model_settings import (
     ModelSettings,
     QuerySettings,
     RerankSettings,
+    drop_options_of_others,
     require_checkpoint,
 )
 from cluster.section import ScaleSettings, Section
@@ -233,8 +235,11 @@ def load_settings(profile: str | None = None, **overrides: Any) -> Settings:
     if not isinstance(values, dict):
         raise SettingsError(f"{path.name} is not a mapping of sections such as http and encoder")
     try:
-        settings = Settings(**values | {"profile": path.stem})
-        return settings.model_copy(update=overrides) if overrides else settings
+        drop_options_of_others(values, EnvSettingsSource(Settings)())
+        # Set last: CROSSRAY_PROFILE is a variable too, and need not be the profile that was asked for.
+        return Settings(**values).model_copy(update={"profile": path.stem} | overrides)
+    except UnreadableVariable as error:
+        raise SettingsError(f"profile {name!r} with the environment: {error}, which must be JSON") from error
     except ValidationError as error:
         faults = "; ".join(_fault(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors())
         raise SettingsError(f"profile {name!r} with the environment: {faults}") from error

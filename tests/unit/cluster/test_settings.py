@@ -12,6 +12,7 @@ from cluster.environment import ray_environment
 from cluster.errors import SettingsError
 from cluster.settings import MAX_IMAGE_PIXELS, Settings, load_settings, profile_names
 from encoders.images import ImageLimits
+from encoders.registry import load_encoder
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +42,32 @@ def test_the_environment_wins_over_the_profile(monkeypatch: pytest.MonkeyPatch) 
     assert (settings.encoder.name, settings.encoder.options["work_s"]) == ("fake", 0.5)
 
 
+def test_the_profile_that_was_asked_for_is_the_one_that_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROSSRAY_PROFILE", "local")
+    assert load_settings("milvus").profile == "milvus"
+
+
+@pytest.mark.parametrize("variable", ["CROSSRAY_ENCODER__NAME", "CROSSRAY_ENCODER"])
+def test_another_encoder_does_not_get_the_options_of_the_profiles(
+    variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CROSSRAY_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv(variable, "fake" if variable.endswith("NAME") else '{"name": "fake"}')
+    settings = load_settings("qwen")
+    assert (settings.encoder.name, settings.encoder.options) == ("fake", {})
+    assert settings.encoder.max_batch_size == 32, "the rest of the branch stays"
+    load_encoder("fake", **settings.options_of("fake")).close()
+    monkeypatch.setenv("CROSSRAY_ENCODER__OPTIONS", '{"dim": 32}')
+    assert load_settings("qwen").encoder.options == {"dim": 32}
+    monkeypatch.setenv("CROSSRAY_RERANK__NAME", "fake-reranker")
+    assert load_settings("qwen-rerank").rerank.options == {}
+
+
+def test_naming_the_profiles_own_encoder_keeps_its_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROSSRAY_ENCODER__NAME", "qwen3-vl")
+    assert load_settings("qwen").encoder.options["precision"] == "bf16"
+
+
 def test_a_profile_may_be_a_file_of_ones_own(tmp_path: Path) -> None:
     own = tmp_path / "mine.yaml"
     own.write_text("http:\n  port: 9001\n")
@@ -55,6 +82,7 @@ def test_a_profile_may_be_a_file_of_ones_own(tmp_path: Path) -> None:
         ("CROSSRAY_HTTP__PORT", "70000", "http.port"),
         ("CROSSRAY_INDEX__BACKEND", "oracle", "index.backend"),
         ("CROSSRAY_HTTP__COLOUR", "red", "http.colour"),
+        ("CROSSRAY_ENCODER__OPTIONS", "{model: x", "encoder.*JSON"),
         ("CROSSRAY_HTTP__SCALE__MAX_REPLICAS", "2", r"http.scale.max_replicas: .*ray.ingress to proxy"),
         ("CROSSRAY_INDEX__SCALE__MAX_REPLICAS", "2", r"index: the embedded index has one owner"),
         ("CROSSRAY_ENCODER__SCALE__MIN_REPLICAS", "2", r"encoder.scale: min_replicas is 2, more than max_replicas 1"),
