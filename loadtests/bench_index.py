@@ -5,8 +5,9 @@
 Vectors are synthetic: unit rows around random centres, so that they have neighbours; queries are drawn the same way.
 "Bare FAISS" is the same structure without ids, payloads, durability or an event loop: IndexFlatIP where the index is
 flat; else the index's own inverted file at its own nprobe, refined by the float32 rows as the index does it
-(IndexRefine). Recall@10 is against the exact answer. The two are timed in turns, query by query, so that a noisy
-machine disturbs both alike; CPU time a query is given beside the wall clock. Set OMP_NUM_THREADS=1 on a shared machine.
+(IndexRefine). Recall is against the exact answer: @10, and of the index @100 and @1000, too. The two are timed in
+turns, query by query, so that a noisy machine disturbs both alike; CPU time a query is given beside the wall clock. Set
+OMP_NUM_THREADS=1 on a shared machine.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from retrieval.open import open_index
 
 DIM = 384
 TOP_K = 10
+DEPTHS = (100, 1000)
+"""Numbers of hits beyond `TOP_K` for which the index is asked, too."""
 BATCH = 256
 CONTRACT = '{"dim":384,"model":"bench"}'
 SELECTIVITIES = (0.5, 0.1, 0.01, 0.001)
@@ -70,10 +73,12 @@ def percentiles(times_s: Sequence[float]) -> dict[str, float]:
     return {"p50_ms": round(float(p50), 3), "p99_ms": round(float(p99), 3)}
 
 
-async def ask(index: VectorIndex, query: Vector, filter: Filter | None = None) -> tuple[float, set[str]]:
+async def ask(
+    index: VectorIndex, query: Vector, filter: Filter | None = None, top_k: int = TOP_K
+) -> tuple[float, set[str]]:
     """Seconds and ids of one search of one query."""
     start = time.perf_counter()
-    ((*hits,),) = await index.search([Query(query, TOP_K, "any", filter)])
+    ((*hits,),) = await index.search([Query(query, top_k, "any", filter)])
     return time.perf_counter() - start, {hit.id for hit in hits}
 
 
@@ -91,7 +96,7 @@ def bare_faiss(index: VectorIndex, matrix: Vector) -> Callable[[Vector], tuple[f
         if len(late):
             lists_of_all.add_with_ids(matrix[late], late)
         structure = faiss.IndexRefine(lists_of_all, rows)
-        lists = faiss.SearchParametersIVF(nprobe=ivf.nprobe)  # type: ignore[call-arg]
+        lists = faiss.SearchParametersIVF(nprobe=ivf.nprobe(TOP_K))  # type: ignore[call-arg]
         factor = MIN_PROPOSALS / TOP_K
         parameters = faiss.IndexRefineSearchParameters(k_factor=factor, base_index_params=lists)  # type: ignore[call-arg]
 
@@ -128,6 +133,20 @@ async def measure_search(
     result["faiss"] = percentiles(theirs) | {"recall": round(found_bare / total, 4)}
     overhead = result["embedded"]["p50_ms"] - result["faiss"]["p50_ms"]
     return result | {"p50_over_faiss_ms": round(overhead, 3)}
+
+
+async def measure_depths(
+    index: VectorIndex, records: Sequence[Record], matrix: Vector, queries: Vector
+) -> dict[str, Any]:
+    results = {}
+    for top_k in DEPTHS:
+        times, found = [], 0
+        for query in queries:
+            elapsed, ids = await ask(index, query, top_k=top_k)
+            found += len({records[i].id for i in np.argpartition(-(matrix @ query), top_k)[:top_k]} & ids)
+            times.append(elapsed)
+        results[f"{top_k}"] = percentiles(times) | {"recall": round(found / (top_k * len(queries)), 4)}
+    return results
 
 
 async def measure_filters(
@@ -182,6 +201,7 @@ async def bench_embedded(rows: int, queries: int, folder: Path) -> dict[str, Any
     result["health"] = (await index.health()).detail
     result["structure"] = (await index.health()).structure
     result["search"] = await measure_search(index, records, matrix, asked)
+    result["depths"] = await measure_depths(index, records, matrix, asked[: max(20, queries // 4)])
     result["filtered"] = await measure_filters(index, records, matrix, asked[: max(20, queries // 4)])
     await index.close()
     return result
@@ -227,8 +247,10 @@ def print_table(report: dict[str, Any]) -> None:
         search = result["search"]
         print(f"\nembedded, {result['rows']:,} x {DIM}, {result['structure']}: {result['health']}")
         print(f"  {'':22}{'p50 ms':>9}{'p99 ms':>9}{'recall':>9}")
-        for name, row in (("search", search["embedded"]), ("bare FAISS", search["faiss"]), *result["filtered"].items()):
-            label = name if name[0].isalpha() else f"filter passing {name}"
+        rows = {"search": search["embedded"], "bare FAISS": search["faiss"]}
+        rows |= {f"search, {depth} hits": row for depth, row in result["depths"].items()}
+        rows |= {f"filter passing {share}": row for share, row in result["filtered"].items()}
+        for label, row in rows.items():
             print(f"  {label:22}{row['p50_ms']:9.3f}{row['p99_ms']:9.3f}{row['recall']:9.4f}")
         print(f"  search p50 - FAISS p50: {search['p50_over_faiss_ms']} ms")
         print(f"  durable insert in batches of {BATCH}: {result['insert_rows_per_s']:,} rows/s")

@@ -19,7 +19,7 @@ class EmbeddedOptions:
     exact_limit: int = 50_000
     """Rows passing a filter up to which they are compared exactly."""
     target_recall: float = 0.98
-    """What share of the 10 nearest the inverted file is tuned to find; at 1 it reads every list."""
+    """What share of the 10, 100 and 1000 nearest the inverted file is tuned to find; at 1 it reads every list."""
 
 
 @dataclass(frozen=True, slots=True)

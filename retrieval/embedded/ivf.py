@@ -21,16 +21,30 @@ OVERSAMPLING = 4
 """Proposals per wanted hit: what 8-bit codes misplace, the exact scores put right."""
 MIN_PROPOSALS = 64
 PROBES = 192
+TUNED_FOR = (10, 100, 1000)
+"""Numbers of hits for which the lists to read are measured: the 1000 nearest lie in many more than the 10."""
+FEWER_PROBES = 4
+"""A probe's 100 neighbours tell more than 10: beyond the first of `TUNED_FOR`, one of so many probes is enough."""
 
 
 class Ivf:
-    """An inverted file. `nprobe` of its `nlist` lists are read for one query; `built[slot]` is the version it holds."""
+    """An inverted file of `nlist` lists; `built[slot]` is the version of the row that it holds.
 
-    def __init__(self, index: Any, nprobe: int, built: NDArray[np.int64]) -> None:
+    `nprobes` says how many lists are read for one query, for each number of hits of `TUNED_FOR`.
+    """
+
+    def __init__(self, index: Any, nprobes: NDArray[np.int64], built: NDArray[np.int64]) -> None:
         self.index = index
-        self.nprobe = nprobe
+        self.nprobes = nprobes
         self.built = built
-        self._unfiltered = load_faiss().SearchParametersIVF(nprobe=nprobe)
+        self._few_hits = load_faiss().SearchParametersIVF(nprobe=int(nprobes[0]))
+
+    def nprobe(self, top_k: int) -> int:
+        """How many lists are read for `top_k` hits: between two numbers that were measured, along the power law."""
+        if top_k <= TUNED_FOR[0]:
+            return int(self.nprobes[0])
+        exponent = np.interp(np.log(top_k), np.log(TUNED_FOR), np.log(self.nprobes))
+        return math.ceil(math.exp(float(exponent)) - 1e-6)
 
     @property
     def nlist(self) -> int:
@@ -47,10 +61,12 @@ class Ivf:
         to how few rows pass.
         """
         faiss = load_faiss()
-        parameters = self._unfiltered
-        if allowed is not None:
+        parameters = self._few_hits
+        if allowed is None and top_k > TUNED_FOR[0]:
+            parameters = faiss.SearchParametersIVF(nprobe=self.nprobe(top_k))
+        elif allowed is not None:
             passing = max(1, int(allowed.sum()))
-            nprobe = min(self.nlist, math.ceil(self.nprobe * len(allowed) / passing))
+            nprobe = min(self.nlist, math.ceil(self.nprobe(top_k) * len(allowed) / passing))
             bits = np.packbits(allowed, bitorder="little")
             selector = faiss.IDSelectorBitmap(len(bits), faiss.swig_ptr(bits))
             parameters = faiss.SearchParametersIVF(nprobe=nprobe, sel=selector)
@@ -91,32 +107,42 @@ def lists_for(rows: int) -> int:
     return max(1, min(int(2 * math.sqrt(rows)), rows // SAMPLE_PER_LIST))
 
 
-def choose_nprobe(index: Any, probes: Vector, exact: NDArray[np.int64], target_recall: float) -> int:
-    """The fewest lists that find `target_recall` of the `exact` nearest slots `(n, k)` of the probes `(n, dim)`.
+def choose_nprobes(index: Any, probes: Vector, exact: NDArray[np.int64], target_recall: float) -> NDArray[np.int64]:
+    """For each k of `TUNED_FOR` the fewest lists that find `target_recall` of the k nearest slots of the probes.
 
-    All of them for a target of 1: that what is found for the probes is whole says nothing of other queries.
+    `probes` is `(n, dim)`, `exact` `(n, max(TUNED_FOR))`, best first. All lists for a target of 1: that what is found
+    for the probes is whole says nothing of other queries.
     """
+    nprobes = [1 if target_recall < 1 else int(index.nlist)]
+    for k in TUNED_FOR:
+        step = 1 if k == TUNED_FOR[0] else FEWER_PROBES
+        nprobes.append(_fewest_lists(index, probes[::step], exact[::step, :k], target_recall, nprobes[-1]))
+    return np.array(nprobes[1:], dtype=np.int64)
+
+
+def _fewest_lists(index: Any, probes: Vector, exact: NDArray[np.int64], target_recall: float, nprobe: int) -> int:
+    """From `nprobe` upward."""
     faiss = load_faiss()
-    nprobe = 1 if target_recall < 1 else int(index.nlist)
+    half = len(probes) // 2
     while nprobe < index.nlist:
         parameters = faiss.SearchParametersIVF(nprobe=nprobe)
         _, found = index.search(probes, max(MIN_PROPOSALS, OVERSAMPLING * exact.shape[1]), params=parameters)
         recalls = [len(np.intersect1d(a, b)) / exact.shape[1] for a, b in zip(exact, found, strict=True)]
         # Each kind of probe must reach it: the easy half does not make up for the hard one.
-        if min(np.mean(recalls[: PROBES // 2]), np.mean(recalls[PROBES // 2 :])) >= target_recall:
+        if min(np.mean(recalls[:half]), np.mean(recalls[half:])) >= target_recall:
             break
         nprobe = math.ceil(nprobe * 1.4)
     return min(nprobe, int(index.nlist))
 
 
 class Probes:
-    """Queries to tune by, and their exact nearest slots, gathered chunk by chunk.
+    """Queries to tune by, and their exact nearest slots, best first, gathered chunk by chunk.
 
     Half of them are rows, half are midpoints of two rows: like a text's vector among images, a midpoint lies far from
     every row, and its neighbours are scattered over many lists.
     """
 
-    def __init__(self, sample: Vector, k: int = 10, seed: int = 0) -> None:
+    def __init__(self, sample: Vector, k: int = max(TUNED_FOR), seed: int = 0) -> None:
         pairs = np.random.default_rng(seed).integers(0, len(sample), size=(PROBES, 2))
         pairs[: PROBES // 2, 1] = pairs[: PROBES // 2, 0]
         vectors = sample[pairs[:, 0]] + sample[pairs[:, 1]]
@@ -130,6 +156,7 @@ class Probes:
         slots = np.hstack([self.nearest, np.broadcast_to(first_slot + np.arange(len(chunk)), (PROBES, len(chunk)))])
         k = self.nearest.shape[1]
         best = np.argpartition(scores, -k, axis=1)[:, -k:]
+        best = np.take_along_axis(best, np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1), axis=1)
         self._scores = np.take_along_axis(scores, best, axis=1)
         self.nearest = np.take_along_axis(slots, best, axis=1)
 

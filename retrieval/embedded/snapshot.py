@@ -37,7 +37,7 @@ def save_snapshot(path: Path, snapshot: Snapshot) -> None:
     }
     if snapshot.ivf is not None:
         members["ivf"] = load_faiss().serialize_index(snapshot.ivf.index)
-        members["nprobe"] = np.array(snapshot.ivf.nprobe)
+        members["nprobes"] = snapshot.ivf.nprobes
         members["built"] = snapshot.ivf.built
     with replacing(path) as file:
         np.savez(file, allow_pickle=False, **members)
@@ -55,7 +55,7 @@ def load_snapshot(path: Path, token: str, dim: int) -> Snapshot | None:
             ivf = None
             if "ivf" in members:
                 index = load_faiss().deserialize_index(members["ivf"])
-                ivf = Ivf(index, int(members["nprobe"]), members["built"])
+                ivf = Ivf(index, members["nprobes"], members["built"])
     except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):
         return None
     return Snapshot(token, seqs, matrix, ivf)

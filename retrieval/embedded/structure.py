@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from retrieval.base import KINDS_OF_TARGET, Query, Record, Vector
 from retrieval.embedded.columns import Columns, Mask
-from retrieval.embedded.ivf import SAMPLE_PER_LIST, Ivf, Probes, choose_nprobe, lists_for, load_faiss, train
+from retrieval.embedded.ivf import SAMPLE_PER_LIST, Ivf, Probes, choose_nprobes, lists_for, load_faiss, train
 from retrieval.embedded.locks import SharedLock
 from retrieval.embedded.rows import Rows
 from retrieval.embedded.store import Store
@@ -97,11 +97,11 @@ class Structure:
                     return self._search(vector, query.top_k, filter)
             self.load_columns(missing)
 
-    def comparisons(self) -> int:
+    def comparisons(self, top_k: int) -> int:
         """About how many rows an unfiltered query is compared with."""
         if (ivf := self.ivf) is None:
             return self.rows.count
-        return ivf.nlist + self.rows.count * ivf.nprobe // ivf.nlist + self._late()
+        return ivf.nlist + self.rows.count * ivf.nprobe(top_k) // ivf.nlist + self._late()
 
     def _search(self, vector: Vector, top_k: int, filter: Filter | None) -> list[Found]:
         mask = self.columns.mask(filter) if filter is not None else None
@@ -112,6 +112,8 @@ class Structure:
             slots = self._compare(vector, top_k, mask, passing)
         else:
             slots = self._propose(self.ivf, vector, top_k, mask)
+            if len(slots) < min(top_k, passing):  # the lists that were read held too few
+                slots = self._compare(vector, top_k, mask, passing)
         ids = [self.rows.ids[slot] for slot in slots]
         scores = exact_scores(self.rows.matrix[slots], vector)
         return [Found(ids[i], int(self.rows.seqs[slots[i]]), scores[i]) for i in rank(ids, scores, top_k)]
@@ -212,8 +214,8 @@ class Structure:
                 built[start : start + len(chunk)] = self.rows.seqs[start : start + len(chunk)]
             index.add_with_ids(chunk, start + np.arange(len(chunk)))
             probes.see(chunk, start)
-        nprobe = choose_nprobe(index, probes.vectors, probes.nearest, self._target_recall)
-        ivf = Ivf(index, nprobe, built)
+        nprobes = choose_nprobes(index, probes.vectors, probes.nearest, self._target_recall)
+        ivf = Ivf(index, nprobes, built)
         with self._lock.alone():
             self.rows.mark_indexed(built)
             self.ivf = ivf

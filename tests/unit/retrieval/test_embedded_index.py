@@ -4,41 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from embedded_records import CONTRACT, DIM, built, open_at, recall, records, vectors
 
-from retrieval.base import Payload, Query, Record, Vector
+from retrieval.base import Payload, Query, Record
 from retrieval.embedded import EmbeddedIndex
 from retrieval.embedded.schema import MIGRATIONS, SCHEMA_VERSION
-from retrieval.embedded.snapshot import Snapshot, save_snapshot
 from retrieval.errors import IncompatibleIndex, IndexUnavailable, SpaceMismatch, StorageFull
-from retrieval.filters import In, Or, parse_filter
-
-DIM = 32
-CONTRACT = '{"model":"m"}'
-
-
-def vectors(count: int, seed: int = 0, clusters: int = 40) -> Vector:
-    """Unit rows around random centres."""
-    random = np.random.default_rng(seed)
-    centres = np.random.default_rng(0).standard_normal((clusters, DIM))
-    rows = centres[random.integers(0, clusters, count)] + 0.5 * random.standard_normal((count, DIM))
-    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
-
-
-def records(count: int, seed: int = 0, first: int = 0) -> list[Record]:
-    return [
-        Record(f"{first + i:06}", row, Payload(kind="image", metadata={"n": first + i}))
-        for i, row in enumerate(vectors(count, seed))
-    ]
-
-
-def open_at(folder: Path, **options: float) -> EmbeddedIndex:
-    return EmbeddedIndex(folder, DIM, CONTRACT, **options)  # type: ignore[arg-type]
+from retrieval.filters import In, Or
 
 
 @pytest.fixture
@@ -46,23 +23,6 @@ async def index(tmp_path: Path) -> AsyncIterator[EmbeddedIndex]:
     index = open_at(tmp_path / "index")
     yield index
     await index.close()
-
-
-async def built(index: EmbeddedIndex) -> None:
-    while (await index.health()).structure != "ivf-sq8" or "building" in (await index.health()).detail:  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
-
-
-async def recall(index: EmbeddedIndex, truth: dict[str, Vector], queries: Vector) -> float:
-    """Of the 10 nearest by score; and every score must be the exact cosine."""
-    ids, matrix = list(truth), np.stack(list(truth.values()))
-    found = 0
-    for query, hits in zip(queries, await index.search([Query(q, 10) for q in queries]), strict=True):
-        exact = matrix @ query
-        for hit in hits:
-            assert hit.score == pytest.approx(float(truth[hit.id] @ query), abs=2e-6)
-        found += len({ids[i] for i in np.argsort(-exact)[:10]} & {hit.id for hit in hits})
-    return found / (10 * len(queries))
 
 
 async def test_every_commit_is_flushed_to_disk(index: EmbeddedIndex) -> None:
@@ -184,54 +144,6 @@ async def test_another_dimension_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SpaceMismatch):
         EmbeddedIndex(tmp_path, DIM, "{}")
     await open_at(tmp_path).close()
-
-
-async def test_recall_while_rows_change_behind_the_inverted_file(tmp_path: Path) -> None:
-    index = open_at(tmp_path, flat_limit=1000, exact_limit=100)
-    stored = records(3000)
-    truth = {r.id: r.vector for r in stored}
-    await index.upsert(stored)
-    await built(index)
-    queries = vectors(40, seed=9)
-    assert await recall(index, truth, queries) >= 0.95
-    changed = [Record(f"{i:06}", row, Payload(kind="image")) for i, row in enumerate(vectors(400, seed=5), start=500)]
-    await index.upsert([*changed, *records(300, seed=6, first=9000)])
-    truth |= {r.id: r.vector for r in changed} | {r.id: r.vector for r in records(300, seed=6, first=9000)}
-    gone = [f"{i:06}" for i in range(0, 3000, 4)]
-    assert await index.delete(gone) == len(gone)
-    for id in gone:
-        del truth[id]
-    assert await recall(index, truth, queries) >= 0.95
-    few = parse_filter({"field": "n", "op": "lt", "value": 400})
-    many = parse_filter({"field": "n", "op": "gte", "value": 100})
-    for filter, below in ((few, lambda n: n < 400), (many, lambda n: n >= 100)):
-        (hits,) = await index.search([Query(queries[0], 20, "any", filter)])
-        assert len(hits) == 20
-        assert all(below(hit.payload.metadata["n"]) for hit in hits)
-    await index.close()
-
-
-async def test_rows_that_come_while_a_snapshot_is_written_reach_the_inverted_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    saving, go_on = threading.Event(), threading.Event()
-
-    def save_slowly(path: Path, snapshot: Snapshot) -> None:
-        saving.set()
-        assert go_on.wait(20)
-        save_snapshot(path, snapshot)
-
-    monkeypatch.setattr("retrieval.embedded.index.save_snapshot", save_slowly)
-    index = open_at(tmp_path / "index", flat_limit=2_000)
-    await index.upsert(records(2_000))
-    await asyncio.to_thread(saving.wait, 20)
-    await index.upsert(records(1_500, seed=1, first=2_000))
-    assert "1500 rows not in them yet" in (await index.health()).detail
-    go_on.set()
-    async with asyncio.timeout(20):
-        while " 0 rows not in them yet" not in (await index.health()).detail:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-    await index.close()
 
 
 async def test_a_snapshot_starts_fast_and_what_came_later_is_replayed(tmp_path: Path) -> None:

@@ -1,0 +1,86 @@
+"""The embedded index above its flat limit: what the inverted file finds, and that it keeps up with the rows."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+from embedded_records import built, open_at, recall, records, vectors
+
+from retrieval.base import Payload, Query, Record
+from retrieval.embedded.snapshot import Snapshot, save_snapshot
+from retrieval.filters import parse_filter
+
+
+@pytest.mark.parametrize("top_k", [10, 30, 100, 300, 1000])
+async def test_recall_at_every_depth(tmp_path: Path, top_k: int) -> None:
+    """At the default target; `recall` refuses answers of fewer than `top_k` hits."""
+    index = open_at(tmp_path, flat_limit=1000)
+    stored = records(8000, clusters=400)
+    await index.upsert(stored)
+    await built(index)
+    truth = {r.id: r.vector for r in stored}
+    assert await recall(index, truth, vectors(40, seed=9, clusters=400), top_k) >= 0.95
+    await index.close()
+
+
+async def test_as_many_hits_as_asked_for_though_few_lists_are_read(tmp_path: Path) -> None:
+    index = open_at(tmp_path, flat_limit=1000, exact_limit=100, target_recall=0.01)
+    await index.upsert(records(3000))
+    await built(index)
+    assert index._structure.ivf is not None
+    assert index._structure.ivf.nprobe(1000) == 1
+    most = parse_filter({"field": "n", "op": "gte", "value": 100})
+    (all_rows, filtered) = await index.search([Query(vectors(1)[0], 1000), Query(vectors(1)[0], 1000, "any", most)])
+    assert (len(all_rows), len(filtered)) == (1000, 1000)
+    await index.close()
+
+
+async def test_recall_while_rows_change_behind_the_inverted_file(tmp_path: Path) -> None:
+    index = open_at(tmp_path, flat_limit=1000, exact_limit=100)
+    stored = records(3000)
+    truth = {r.id: r.vector for r in stored}
+    await index.upsert(stored)
+    await built(index)
+    queries = vectors(40, seed=9)
+    assert await recall(index, truth, queries) >= 0.95
+    changed = [Record(f"{i:06}", row, Payload(kind="image")) for i, row in enumerate(vectors(400, seed=5), start=500)]
+    await index.upsert([*changed, *records(300, seed=6, first=9000)])
+    truth |= {r.id: r.vector for r in changed} | {r.id: r.vector for r in records(300, seed=6, first=9000)}
+    gone = [f"{i:06}" for i in range(0, 3000, 4)]
+    assert await index.delete(gone) == len(gone)
+    for id in gone:
+        del truth[id]
+    assert await recall(index, truth, queries) >= 0.95
+    few = parse_filter({"field": "n", "op": "lt", "value": 400})
+    many = parse_filter({"field": "n", "op": "gte", "value": 100})
+    for filter, below in ((few, lambda n: n < 400), (many, lambda n: n >= 100)):
+        (hits,) = await index.search([Query(queries[0], 20, "any", filter)])
+        assert len(hits) == 20
+        assert all(below(hit.payload.metadata["n"]) for hit in hits)
+    await index.close()
+
+
+async def test_rows_that_come_while_a_snapshot_is_written_reach_the_inverted_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saving, go_on = threading.Event(), threading.Event()
+
+    def save_slowly(path: Path, snapshot: Snapshot) -> None:
+        saving.set()
+        assert go_on.wait(20)
+        save_snapshot(path, snapshot)
+
+    monkeypatch.setattr("retrieval.embedded.index.save_snapshot", save_slowly)
+    index = open_at(tmp_path / "index", flat_limit=2_000)
+    await index.upsert(records(2_000))
+    await asyncio.to_thread(saving.wait, 20)
+    await index.upsert(records(1_500, seed=1, first=2_000))
+    assert "1500 rows not in them yet" in (await index.health()).detail
+    go_on.set()
+    async with asyncio.timeout(20):
+        while " 0 rows not in them yet" not in (await index.health()).detail:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await index.close()
