@@ -7,7 +7,8 @@ from dataclasses import asdict
 import pytest
 
 from cluster.errors import SettingsError
-from cluster.settings import EnhanceSettings, load_settings, profile_names
+from cluster.ocr_settings import EnhanceSettings
+from cluster.settings import load_settings, profile_names
 from encoders.enhance import Enhancement
 
 
