@@ -222,7 +222,7 @@ async def bench_milvus(rows: int, queries: int, folder: Path) -> dict[str, Any]:
 
 def verdicts(results: Sequence[dict[str, Any]]) -> dict[str, bool]:
     """Which targets were met in this run."""
-    found = {}
+    found: dict[str, bool] = {}
     for result in results:
         rows, search, filtered = f"{result['rows']:,} rows", result["search"], result["filtered"].values()
         found |= {

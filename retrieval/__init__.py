@@ -3,7 +3,7 @@
 Knows nothing of encoders, Ray or HTTP, and imports no vector library until an index is opened.
 """
 
-from retrieval.base import Hit, IndexHealth, Kind, Payload, Query, Record, Target, Vector, VectorIndex
+from retrieval.base import Hit, IndexHealth, Kind, Payload, Query, Record, Target, TextQuery, Vector, VectorIndex
 from retrieval.errors import RetrievalError
 from retrieval.filters import Filter, parse_filter
 from retrieval.media import MediaStore
@@ -22,6 +22,7 @@ __all__ = [
     "Record",
     "RetrievalError",
     "Target",
+    "TextQuery",
     "Vector",
     "VectorIndex",
     "open_index",

@@ -71,8 +71,18 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
+class TextQuery:
+    """One search by words: how many hits, what kinds, and which rows are allowed."""
+
+    text: str
+    top_k: int
+    target: Target = "any"
+    filter: Filter | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
-    """One answer: `score` is the cosine, -1 to 1."""
+    """One answer: `score` is the cosine, -1 to 1, or in a search by words BM25, above 0."""
 
     id: str
     score: float
@@ -116,6 +126,11 @@ class VectorIndex(Protocol):
 
     async def search(self, queries: Sequence[Query]) -> list[list[Hit]]:
         """Per query at most `top_k` hits, best first, ties by id. Sees every upsert that returned before the call."""
+        ...
+
+    async def search_text(self, queries: Sequence[TextQuery]) -> list[list[Hit]]:
+        """Per query at most `top_k` items of which a text or what was read off an image holds one of its words, best
+        first by BM25, ties by id. Raises Unsupported where the back end cannot."""
         ...
 
     async def count(self, filter: Filter | None = None) -> int: ...

@@ -3,6 +3,7 @@
 RetrievalError
 ├── InvalidRecord      a vector or a field that may not be stored: names which record and which field
 ├── InvalidQuery       a query vector or top_k that cannot be searched
+├── Unsupported        what this back end cannot do; the message says which can
 ├── InvalidFilter      a filter that does not parse; `path` says where in the tree
 ├── SpaceMismatch      the index was built under another vector contract
 ├── IndexLocked        another process owns the file
@@ -33,6 +34,16 @@ class InvalidRecord(RetrievalError):
 
 
 class InvalidQuery(RetrievalError):
+    def __init__(self, message: str, param: str) -> None:
+        super().__init__(message, param)
+        self.message = message
+        self.param = param
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Unsupported(RetrievalError):
     def __init__(self, message: str, param: str) -> None:
         super().__init__(message, param)
         self.message = message

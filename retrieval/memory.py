@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from retrieval.base import KINDS_OF_TARGET, Hit, IndexHealth, Query, Record
+from retrieval.base import KINDS_OF_TARGET, Hit, IndexHealth, Query, Record, TextQuery
+from retrieval.bm25 import bm25
 from retrieval.filters import Filter, matches
-from retrieval.ranking import exact_scores, rank
-from retrieval.validation import check_query, check_records
+from retrieval.lexical import terms, text_of, tokens
+from retrieval.ranking import DECIMALS, exact_scores, rank
+from retrieval.validation import check_query, check_records, check_text_query
 
 
 class MemoryIndex:
@@ -42,6 +44,18 @@ class MemoryIndex:
             scores = exact_scores(np.stack([r.vector for r in found]), vector) if found else []
             order = rank([r.id for r in found], scores, query.top_k)
             answers.append([Hit(found[i].id, scores[i], found[i].payload) for i in order])
+        return answers
+
+    async def search_text(self, queries: Sequence[TextQuery]) -> list[list[Hit]]:
+        texts = {r.id: tokens(text_of(r.payload)) for r in self._records.values()}
+        answers = []
+        for query in queries:
+            check_text_query(query)
+            kinds = KINDS_OF_TARGET[query.target]
+            found = bm25(terms(query.text), texts)
+            allowed = [r for r in self._matching(query.filter) if r.payload.kind in kinds and r.id in found]
+            hits = [Hit(r.id, round(found[r.id], DECIMALS), r.payload) for r in allowed]
+            answers.append(sorted(hits, key=lambda hit: (-hit.score, hit.id))[: query.top_k])
         return answers
 
     async def count(self, filter: Filter | None = None) -> int:

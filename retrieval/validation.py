@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from retrieval.base import KINDS_OF_TARGET, Payload, Query, Record, Vector
+from retrieval.base import KINDS_OF_TARGET, Payload, Query, Record, TextQuery, Vector
 from retrieval.errors import InvalidQuery, InvalidRecord
 from retrieval.filters import KEY, KEY_RULE, is_scalar_number
 
@@ -46,13 +46,26 @@ def check_records(records: Sequence[Record], dim: int) -> Vector:
 
 def check_query(query: Query, dim: int) -> Vector:
     """The query's vector as `(dim,)` float32. Raises InvalidQuery."""
-    if isinstance(query.top_k, bool) or not isinstance(query.top_k, int) or not 1 <= query.top_k <= MAX_TOP_K:
-        raise InvalidQuery(f"top_k is not an integer from 1 to {MAX_TOP_K}", "top_k")
-    if query.target not in KINDS_OF_TARGET:
-        raise InvalidQuery(f"target is not one of {', '.join(KINDS_OF_TARGET)}", "target")
+    _check_scope(query.top_k, query.target)
     if reason := vector_fault(query.vector, dim):
         raise InvalidQuery(f"the query vector {reason}", "vector")
     return np.ascontiguousarray(query.vector, dtype=np.float32)
+
+
+def check_text_query(query: TextQuery) -> None:
+    """Raises InvalidQuery."""
+    _check_scope(query.top_k, query.target)
+    if not isinstance(query.text, str) or not _is_unicode(query.text):
+        raise InvalidQuery("the query is not a text", "text")
+    if len(query.text) > MAX_TEXT_CHARS:
+        raise InvalidQuery(f"the query is longer than {MAX_TEXT_CHARS} characters", "text")
+
+
+def _check_scope(top_k: int, target: str) -> None:
+    if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= MAX_TOP_K:
+        raise InvalidQuery(f"top_k is not an integer from 1 to {MAX_TOP_K}", "top_k")
+    if target not in KINDS_OF_TARGET:
+        raise InvalidQuery(f"target is not one of {', '.join(KINDS_OF_TARGET)}", "target")
 
 
 def vector_fault(vector: Vector, dim: int) -> str | None:

@@ -21,16 +21,17 @@ from typing import TypeVar
 
 import numpy as np
 
-from retrieval.base import Hit, IndexHealth, Payload, Query, Record, Vector
+from retrieval.base import Hit, IndexHealth, Payload, Query, Record, TextQuery, Vector
 from retrieval.durable import OwnerLock, make_folder
 from retrieval.embedded.ivf import load_faiss
 from retrieval.embedded.snapshot import Snapshot, load_snapshot, save_snapshot
 from retrieval.embedded.store import Change, Store
 from retrieval.embedded.structure import Found, Structure
+from retrieval.embedded.text_search import search_texts
 from retrieval.embedded.writer import GroupWriter, Write
 from retrieval.errors import IndexUnavailable
 from retrieval.filters import Filter
-from retrieval.validation import check_query, check_records
+from retrieval.validation import check_query, check_records, check_text_query
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -122,6 +123,11 @@ class EmbeddedIndex:
             self._require_open()
             return self._search(queries, vectors)
         return await self._in_thread(lambda: self._search(queries, vectors))
+
+    async def search_text(self, queries: Sequence[TextQuery]) -> list[list[Hit]]:
+        for query in queries:
+            check_text_query(query)
+        return await self._in_thread(lambda: [search_texts(self._store, query) for query in queries])
 
     def _search(self, queries: Sequence[Query], vectors: Sequence[Vector]) -> list[list[Hit]]:
         answers = self._hits(queries, vectors)

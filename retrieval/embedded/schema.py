@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from retrieval.embedded.texts import CREATE_TEXTS, define_tokens
 from retrieval.errors import IncompatibleIndex, SpaceMismatch
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -28,6 +29,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     # Version 3: what was read off an image.
     ("ALTER TABLE items ADD COLUMN ocr_text TEXT",),
+    # Version 4: search by words.
+    CREATE_TEXTS,
 )
 """What brings a file from version i to i + 1; a new file goes through all of them."""
 
@@ -45,6 +48,7 @@ def migrate(connection: sqlite3.Connection) -> int:
     if found == 0 and connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
         raise IncompatibleIndex("the file is a SQLite database, but not an index of Crossray")
     if found < SCHEMA_VERSION:
+        define_tokens(connection)
         connection.execute("BEGIN IMMEDIATE")
         for statements in MIGRATIONS[found:]:
             for statement in statements:

@@ -1,6 +1,7 @@
 """The SQLite file: items, payloads and vectors, in WAL mode with `synchronous=FULL`.
 
-One connection writes, and is used by one thread; one reads, for any thread. This module knows nothing of searching.
+One connection writes, and is used by one thread; one reads, for any thread, and one more searches by words, which may
+take long. This module knows nothing of searching.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from numpy.typing import NDArray
 
 from retrieval.base import Payload, Record, Vector
 from retrieval.embedded.schema import claim_space, migrate
+from retrieval.embedded.texts import match_expression, match_statement, write_texts
 from retrieval.errors import IncompatibleIndex, IndexUnavailable, StorageFull
+from retrieval.lexical import Term
 
 COLUMNS = "kind, text, media, mime, width, height, source, tags, metadata, created_at, ocr_text"
 PARAMETERS_PER_STATEMENT = 500
@@ -46,9 +49,11 @@ class Store:
                 self.migrated_from = migrate(self._writer)
                 claim_space(self._writer, contract_json, dim)
             self._reader = _connect(path)
+            self._matcher = _connect(path)
         except BaseException:
             self._writer.close()
             raise
+        self._matching = threading.Lock()
         self.path = path
 
     def write(self, changes: Iterable[Change]) -> None:
@@ -69,6 +74,7 @@ class Store:
         self._writer.executemany("DELETE FROM items WHERE seq = ?", gone)
         self._writer.executemany("DELETE FROM vectors WHERE seq = ?", gone)
         numbered = list(zip(change.seqs, change.records, strict=True))
+        write_texts(self._writer, change.gone, numbered)
         self._writer.executemany(
             f"INSERT INTO items (seq, id, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [(seq, record.id, *_to_row(record.payload)) for seq, record in numbered],
@@ -109,6 +115,16 @@ class Store:
             rows = self._read(f"{wanted} SELECT seq, {COLUMNS} FROM wanted CROSS JOIN items ON seq = row", *part)
             found.update(zip((row[0] for row in rows), _to_payloads([row[1:] for row in rows]), strict=True))
         return found
+
+    def matching(self, query: Sequence[Term], limit: int) -> list[tuple[str, float, Payload]]:
+        """Up to `limit` items that hold one of the terms, those of the highest BM25: id, score and payload, unordered.
+
+        Works through every item that holds one; vectors and payloads are read meanwhile.
+        """
+        with naming_errors(self.path), self._matching:
+            rows = self._matcher.execute(match_statement(COLUMNS), (match_expression(query), limit)).fetchall()
+        payloads = _to_payloads([row[3:] for row in rows])
+        return [(row[1], row[2], payload) for row, payload in zip(rows, payloads, strict=True)]
 
     def records(self, ids: Sequence[str]) -> dict[str, Record]:
         found: dict[str, Record] = {}
@@ -159,6 +175,7 @@ class Store:
     def close(self) -> None:
         """Folds the log into the file."""
         self._reader.close()
+        self._matcher.close()
         with contextlib.suppress(sqlite3.Error):
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._writer.close()

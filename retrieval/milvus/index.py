@@ -14,8 +14,8 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from retrieval.base import KINDS_OF_TARGET, Hit, IndexHealth, Query, Record
-from retrieval.errors import IncompatibleIndex, SpaceMismatch
+from retrieval.base import KINDS_OF_TARGET, Hit, IndexHealth, Query, Record, TextQuery
+from retrieval.errors import IncompatibleIndex, SpaceMismatch, Unsupported
 from retrieval.filters import And, Filter, In, matches
 from retrieval.milvus.connection import MilvusConnection
 from retrieval.milvus.expression import compile_filter, quote
@@ -176,6 +176,9 @@ class MilvusIndex:
             with self._writing:
                 self._call("flush")
                 self._unflushed = 0
+
+    async def search_text(self, queries: Sequence[TextQuery]) -> list[list[Hit]]:
+        raise Unsupported("the milvus index does not search by words: the embedded index does", "mode")
 
     async def count(self, filter: Filter | None = None) -> int:
         expression = compile_filter(filter) if filter is not None else ""

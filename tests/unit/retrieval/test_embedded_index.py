@@ -95,14 +95,15 @@ async def test_a_file_of_version_1_is_migrated(tmp_path: Path) -> None:
             old.execute(statement)
         old.execute("PRAGMA user_version = 1")
         old.execute("INSERT INTO space VALUES (?, ?)", (CONTRACT, DIM))
-        row = (7, "old", "image", None, None, "image/png", 3, 4, "a.png", '["t"]', '{"n": 1}')
+        row = (7, "old", "image_text", "海边的狗", None, "image/png", 3, 4, "a.png", '["t"]', '{"n": 1}')
         old.execute(f"INSERT INTO items VALUES ({','.join('?' * len(row))})", row)
         old.execute("INSERT INTO vectors VALUES (7, ?)", (vector.tobytes(),))
     old.close()
     index = open_at(tmp_path)
     ((hit,),) = await index.search([Query(vector, 3)])
     expected = Payload(
-        kind="image",
+        kind="image_text",
+        text="海边的狗",
         mime="image/png",
         width=3,
         height=4,
@@ -112,6 +113,8 @@ async def test_a_file_of_version_1_is_migrated(tmp_path: Path) -> None:
         created_at=0.0,
     )
     assert (hit.id, hit.payload) == ("old", expected)
+    ((by_words,),) = await index.search_text([TextQuery("海边", 3)])
+    assert by_words.payload == expected, "texts that were there before are searched too"
     await index.upsert([Record("new", vectors(2)[1], Payload(kind="text", text="x", created_at=5.5))])
     await index.close()
     with sqlite3.connect(tmp_path / "index.sqlite") as new:
