@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from embedded_records import CONTRACT, DIM, built, open_at, recall, records, vectors
 
-from retrieval.base import Payload, Query, Record
+from retrieval.base import Payload, Query, Record, TextQuery
 from retrieval.embedded import EmbeddedIndex
 from retrieval.embedded.schema import MIGRATIONS, SCHEMA_VERSION
 from retrieval.errors import IncompatibleIndex, IndexUnavailable, SpaceMismatch, StorageFull

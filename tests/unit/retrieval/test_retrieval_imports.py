@@ -33,6 +33,7 @@ async def test_a_missing_extra_says_what_to_install(tmp_path: Path, monkeypatch:
 ERRORS = [
     errors.InvalidRecord("message", "records[0].id"),
     errors.InvalidQuery("message", "top_k"),
+    errors.Unsupported("message", "mode"),
     errors.InvalidFilter("message", "filter.and[0]"),
     errors.SpaceMismatch("{}", '{"model":"m"}'),
     errors.IndexLocked("message"),
