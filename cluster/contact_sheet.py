@@ -55,7 +55,8 @@ footer { overflow-wrap: anywhere; margin-top: 3rem; border-top: 1px solid var(--
 class SheetHit:
     """One answer; `thumbnail` is a data URI."""
 
-    score: float
+    score: float | None
+    """The cosine; None where words alone found it."""
     source: str = ""
     text: str | None = None
     thumbnail: str | None = None
@@ -122,10 +123,11 @@ def _hit(rank: int, hit: SheetHit) -> str:
     picture = f'<img src="{escape(hit.thumbnail)}" alt="{escape(hit.source)}" loading="lazy">' if hit.thumbnail else ""
     text = f"<blockquote>{escape(hit.text)}</blockquote>" if hit.text else ""
     tags = f" · {escape(', '.join(hit.tags))}" if hit.tags else ""
-    width = max(0.0, min(1.0, hit.score)) * 100
+    width = max(0.0, min(1.0, hit.score or 0.0)) * 100
+    score = "" if hit.score is None else f"{hit.score:.3f}"
     return (
         f'<li class="hit">{picture}{text}<div class="bar"><i style="width:{width:.1f}%"></i></div>'
-        f'<div class="meta">{rank}. <span class="score">{hit.score:.3f}</span> {escape(hit.source)}{tags}</div></li>'
+        f'<div class="meta">{rank}. <span class="score">{score}</span> {escape(hit.source)}{tags}</div></li>'
     )
 
 

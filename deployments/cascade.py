@@ -41,7 +41,7 @@ class Budget:
 class StageReport:
     """What a stage of a search did. `reason` says why it did not, or what was left out."""
 
-    name: Literal["dense", "rerank"]
+    name: Literal["dense", "text", "rerank"]
     did: Literal["searched", "reranked", "skipped"]
     ms: float
     depth: int

@@ -26,6 +26,7 @@ from retrieval.errors import (
     InvalidRecord,
     SpaceMismatch,
     StorageFull,
+    Unsupported,
 )
 
 
@@ -92,6 +93,7 @@ ERRORS: dict[type[Exception], HttpError] = {
     InputError: HttpError(400, "invalid_request_error", "invalid_input"),
     InvalidRecord: HttpError(400, "invalid_request_error", "invalid_record"),
     InvalidQuery: HttpError(400, "invalid_request_error", "invalid_query"),
+    Unsupported: HttpError(400, "invalid_request_error", "unsupported"),
     InvalidFilter: HttpError(400, "invalid_request_error", "invalid_filter"),
     NotFound: HttpError(404, "not_found_error", "not_found"),
     MethodNotAllowed: HttpError(405, "invalid_request_error", "method_not_allowed"),

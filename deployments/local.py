@@ -8,7 +8,7 @@ from deployments.encoder import EncodeOutcome, EncoderWorker, EncodeTask
 from deployments.rerank import RerankReply, RerankTask, RerankWorker
 from deployments.retriever import RetrieverWorker
 from deployments.structurer import Structure, StructurerWorker
-from retrieval import Filter, Hit, IndexHealth, Query, Record, VectorIndex
+from retrieval import Filter, Hit, IndexHealth, Query, Record, TextQuery, VectorIndex
 
 
 class LocalEncoder:
@@ -51,6 +51,9 @@ class LocalIndex:
 
     async def search(self, query: Query) -> list[Hit]:
         return (await self._index.search([query]))[0]
+
+    async def search_text(self, query: TextQuery) -> list[Hit]:
+        return (await self._index.search_text([query]))[0]
 
     async def upsert(self, records: Sequence[Record]) -> None:
         (await self._worker.upsert([records]))[0].unwrap()

@@ -12,7 +12,7 @@ from typing import Protocol
 from deployments.encoder import EncodeOutcome, EncodeTask
 from deployments.rerank import RerankReply, RerankTask
 from deployments.structurer import Structure
-from retrieval import Filter, Hit, IndexHealth, Query, Record
+from retrieval import Filter, Hit, IndexHealth, Query, Record, TextQuery
 
 
 class EncodePort(Protocol):
@@ -48,6 +48,8 @@ class IndexPort(Protocol):
     """Where records live. Each method raises the index's own errors, or Unavailable."""
 
     async def search(self, query: Query) -> list[Hit]: ...
+
+    async def search_text(self, query: TextQuery) -> list[Hit]: ...
 
     async def upsert(self, records: Sequence[Record]) -> None: ...
 

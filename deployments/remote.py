@@ -17,7 +17,7 @@ from deployments.errors import Overloaded, Unavailable
 from deployments.rerank import RerankReply, RerankTask
 from deployments.retriever import Answer
 from deployments.structurer import Structure
-from retrieval import Filter, Hit, IndexHealth, Query, Record
+from retrieval import Filter, Hit, IndexHealth, Query, Record, TextQuery
 
 T = TypeVar("T")
 
@@ -153,6 +153,9 @@ class RemoteIndex:
         self._search: Coalescer[Query, Answer[list[Hit]]] = Coalescer(
             lambda batch: self._ask(lambda: handle.search.remote(batch)), max_items=max_items
         )
+        self._search_text: Coalescer[TextQuery, Answer[list[Hit]]] = Coalescer(
+            lambda batch: self._ask(lambda: handle.search_text.remote(batch)), max_items=max_items
+        )
         self._upsert: Coalescer[Sequence[Record], Answer[None]] = Coalescer(
             lambda batch: self._ask(lambda: handle.upsert.remote(batch)), max_items=max_items
         )
@@ -162,6 +165,9 @@ class RemoteIndex:
 
     async def search(self, query: Query) -> list[Hit]:
         return (await self._search(query)).unwrap()
+
+    async def search_text(self, query: TextQuery) -> list[Hit]:
+        return (await self._search_text(query)).unwrap()
 
     async def upsert(self, records: Sequence[Record]) -> None:
         (await self._upsert(records)).unwrap()

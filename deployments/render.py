@@ -11,6 +11,7 @@ from fastapi import Response
 
 from deployments.errors import code_of, param_of, status_of
 from deployments.rewriting import Rewriting
+from deployments.search import Found
 from retrieval import Hit, Payload, Record
 
 
@@ -53,9 +54,14 @@ def payload_content(id: str, payload: Payload) -> dict[str, Any]:
     }
 
 
-def hit_content(hit: Hit, rerank_score: float | None) -> dict[str, Any]:
-    scores = {"score": round(hit.score, 6), "rerank_score": rerank_score}
-    return payload_content(hit.id, hit.payload) | scores
+def hit_content(hit: Hit, found: Found, mode: str) -> dict[str, Any]:
+    """`found` is what the hit is one of."""
+    return payload_content(hit.id, hit.payload) | {
+        "score": None if mode == "text" else round(hit.score, 6),
+        "text_score": found.text_scores.get(hit.id),
+        "ranks": found.ranks.get(hit.id, {}),
+        "rerank_score": found.rerank_scores.get(hit.id),
+    }
 
 
 def rewrite_content(rewriting: Rewriting | None) -> dict[str, Any]:

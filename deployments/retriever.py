@@ -22,6 +22,7 @@ from retrieval import (
     MilvusOptions,
     Query,
     Record,
+    TextQuery,
     VectorIndex,
     open_index,
 )
@@ -58,6 +59,15 @@ class RetrieverWorker:
             if len(queries) == 1:
                 return [Answer(None, error)]
             return [(await self.search([query]))[0] for query in queries]
+
+    async def search_text(self, queries: Sequence[TextQuery]) -> list[Answer[list[Hit]]]:
+        """As `search`, by words."""
+        try:
+            return [Answer(hits) for hits in await self._index.search_text(queries)]
+        except RetrievalError as error:
+            if len(queries) == 1:
+                return [Answer(None, error)]
+            return [(await self.search_text([query]))[0] for query in queries]
 
     async def upsert(self, groups: Sequence[Sequence[Record]]) -> list[Answer[None]]:
         """One answer a group; a group is stored whole or not at all, and groups share a commit where the index can."""

@@ -1,17 +1,17 @@
 """Search, the whole algorithm on one screen: rewrite the text, encode the parts, mix them into one vector, ask the
-index, rerank, trim.
+index by vector, by words or by both, rerank, trim.
 
 Plain Python over two ports; it knows neither Ray nor HTTP.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from deployments.candidates import HYBRID_DEPTH, Candidates, by_vector, by_words, hybrid
 from deployments.cascade import Budget, Cascade, StageReport
 from deployments.encoder import EncodeTask
 from deployments.errors import BadRequest, NotFound
@@ -22,7 +22,7 @@ from deployments.schemas.search import Part, SearchRequest
 from deployments.space import require_space
 from deployments.stages import Stages
 from encoders import EncoderInfo, EncoderInput, InputError, Vectors
-from retrieval import Hit, Query, parse_filter
+from retrieval import Filter, Hit, Query, TextQuery, parse_filter
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,10 @@ class Found:
 
     hits: list[Hit]
     rewriting: Rewriting | None = None
+    text_scores: dict[str, float] = field(default_factory=dict)
+    """BM25 by id, of the hits that words found."""
+    ranks: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By id, the place in each ranking that was fused."""
     rerank_scores: dict[str, float] = field(default_factory=dict)
     """By id, of the hits that the reranker looked at."""
     reports: tuple[StageReport, ...] = ()
@@ -63,25 +67,45 @@ class SearchService:
         condition = None if request.filter is None else parse_filter(request.filter)
         rewriting = await self._rewriting(request, stages)
         parts = request.parts() if rewriting is None else [Part(text=rewriting.text)]
-        vector = mix(await self._vectors(parts, stages), [part.weight for part in parts])
-        own = {part.id for part in parts if part.id is not None}
         wanted = request.top_k if budget is None else max(request.top_k, budget.depth)
-        query = Query(vector, wanted + len(own), request.target, condition)
-        started = time.perf_counter()
-        hits = [hit for hit in await self._index.search(query) if hit.id not in own][:wanted]
+        found = await self._candidates(request, parts, wanted, condition, stages)
+        own = {part.id for part in parts if part.id is not None}
+        hits = [hit for hit in found.hits if hit.id not in own][:wanted]
         if request.min_score is not None:
             hits = [hit for hit in hits if hit.score >= request.min_score]
-        stages.lap("search")
-        dense = StageReport("dense", "searched", round((time.perf_counter() - started) * 1000, 3), len(hits))
-        if self._cascade is None or budget is None:
-            return Found(hits, rewriting, reports=(dense,))
-        reranked = await self._cascade.rerank(budget, request.parts(), hits, request.top_k)
-        stages.lap("rerank")
-        return Found(reranked.hits[: request.top_k], rewriting, reranked.scores, (dense, reranked.report))
+        scores: dict[str, float] = {}
+        reports = found.reports
+        if self._cascade is not None and budget is not None:
+            reranked = await self._cascade.rerank(budget, request.parts(), hits, request.top_k)
+            stages.lap("rerank")
+            hits, scores, reports = reranked.hits, reranked.scores, (*reports, reranked.report)
+        return Found(hits[: request.top_k], rewriting, found.text_scores, found.ranks, scores, reports)
+
+    async def _candidates(
+        self, request: SearchRequest, parts: Sequence[Part], wanted: int, condition: Filter | None, stages: Stages
+    ) -> Candidates:
+        """At least `wanted` hits where there are as many, those that `parts` name among them."""
+        depth = max(wanted, HYBRID_DEPTH) if request.mode == "hybrid" else wanted
+        words = TextQuery(request.text or "", depth, request.target, condition)
+
+        async def near() -> tuple[Candidates, Vectors]:
+            vector = mix(await self._vectors(parts, stages), [part.weight for part in parts])
+            own = len({part.id for part in parts if part.id is not None})
+            found = await by_vector(self._index, Query(vector, depth + own, request.target, condition))
+            stages.lap("search")
+            return found, vector
+
+        if request.mode == "dense":
+            return (await near())[0]
+        found = await (by_words(self._index, words) if request.mode == "text" else hybrid(self._index, near(), words))
+        stages.lap("text")
+        return found
 
     def _budget(self, request: SearchRequest) -> Budget | None:
         if self._cascade is not None:
-            return self._cascade.plan(request)
+            budget = self._cascade.plan(request)
+            # The margin compares cosines, by which only dense hits are ordered.
+            return budget if budget is None or request.mode == "dense" else replace(budget, margin=None)
         if request.rerank is not None and request.rerank.depth != 0:
             raise BadRequest(NO_RERANKER, "rerank", "no_reranker")
         return None
@@ -89,7 +113,7 @@ class SearchService:
     async def _rewriting(self, request: SearchRequest, stages: Stages) -> Rewriting | None:
         """What to encode in place of the text sent; None where it is that one, or where an image goes with it."""
         way = self._rewriter.way(request.rewrite)
-        if request.text is None or request.image is not None or way == "off":
+        if request.text is None or request.image is not None or request.mode == "text" or way == "off":
             return None
         rewriting = await self._rewriter.rewrite(request.text, way)
         stages.lap("rewrite")

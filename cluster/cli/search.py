@@ -61,6 +61,10 @@ def search(
         ),
     ] = None,
     min_score: Annotated[float | None, typer.Option(min=-1, max=1, help="Leave out answers below this cosine.")] = None,
+    mode: Annotated[
+        Literal["dense", "text", "hybrid"],
+        typer.Option(help="Search by vector, by the words of texts and of what was read off images, or by both."),
+    ] = "dense",
     rewrite: Annotated[
         Literal["off", "template", "model"] | None,
         typer.Option(help="Search for these words in another form; what the server is set to, when not given."),
@@ -101,6 +105,7 @@ def search(
         top_k=top_k,
         filter=parse_filter_text(filter) if filter is not None else None,
         min_score=min_score,
+        mode=mode,
         rewrite=rewrite,
         rerank=_rerank(rerank, _given(**budget)),
     )
@@ -147,16 +152,16 @@ def _show(answer: SearchAnswer) -> None:
         remark("nothing was found; crossray status says how much is indexed")
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("#", justify="right")
-    table.add_column("score", justify="right")
-    is_reranked = any(hit.rerank_score is not None for hit in answer.hits)
-    if is_reranked:
-        table.add_column("rerank", justify="right")
+    shown = {"score": "score", "text_score": "words", "rerank_score": "rerank"}
+    columns = [name for name in shown if any(getattr(hit, name) is not None for hit in answer.hits)]
+    for name in columns:
+        table.add_column(shown[name], justify="right")
     table.add_column("kind")
     table.add_column("found", overflow="fold")
     table.add_column("id", no_wrap=True)
     for rank, hit in enumerate(answer.hits, 1):
-        relevance = [] if not is_reranked else ["" if hit.rerank_score is None else f"{hit.rerank_score:.3f}"]
-        table.add_row(str(rank), f"{hit.score:.3f}", *relevance, hit.kind, Text(_label(hit)), hit.id)
+        scores = ["" if (value := getattr(hit, name)) is None else f"{value:.3f}" for name in columns]
+        table.add_row(str(rank), *scores, hit.kind, Text(_label(hit)), hit.id)
     console = results()
     if answer.hits:
         console.print(table)

@@ -37,7 +37,7 @@ def router(services: Services) -> APIRouter:
         stages.lap("read")
         found = await services.search.search(body, stages)
         content: dict[str, Any] = {
-            "hits": [hit_content(hit, found.rerank_scores.get(hit.id)) for hit in found.hits],
+            "hits": [hit_content(hit, found, body.mode) for hit in found.hits],
             "target": body.target,
             **rewrite_content(found.rewriting),
             "stages": [asdict(report) for report in found.reports],

@@ -13,6 +13,8 @@ from encoders.queries import Rewrite
 
 Target = Literal["image", "text", "any"]
 
+Mode = Literal["dense", "text", "hybrid"]
+
 MAX_TOP_K = 1000
 
 MAX_MIX = 16
@@ -62,6 +64,11 @@ class SearchRequest(SpaceClaim):
     id: ItemId | None = Field(None, description="A stored item to find neighbours of; it is not among its own hits.")
     mix: Annotated[list[Part], Field(min_length=1, max_length=MAX_MIX)] | None = None
     target: Target = Field("any", description="What to find: items with an image, items with a text, or any.")
+    mode: Mode = Field(
+        "dense",
+        description="dense: by vector. text: by the words of items' texts and of what was read off images (BM25). "
+        "hybrid: both, fused by rank. The last two need a `text`, and an index that searches by words.",
+    )
     top_k: Annotated[int, Field(strict=True, ge=1, le=MAX_TOP_K)] = 10
     filter: dict[str, Any] | None = Field(None, description='E.g. {"field": "year", "op": "gte", "value": 2020}.')
     min_score: Annotated[Number, Field(ge=-1, le=1)] | None = None
@@ -79,6 +86,12 @@ class SearchRequest(SpaceClaim):
         given = [self.mix is not None, self.id is not None, self.text is not None or self.image is not None]
         if sum(given) != 1:
             raise ValueError("give exactly one of: text and/or image, id, mix")
+        if self.mode != "dense" and self.text is None:
+            raise ValueError(f"mode {self.mode} looks for words: give a text")
+        if self.mode == "text" and self.image is not None:
+            raise ValueError("mode text looks for words alone: leave the image out, or use hybrid")
+        if self.mode == "text" and self.min_score is not None:
+            raise ValueError("min_score is a cosine, which mode text has none of")
         return self
 
     def parts(self) -> list[Part]:
@@ -87,16 +100,18 @@ class SearchRequest(SpaceClaim):
 
 
 class HitAnswer(ItemFields):
-    """One hit; `score` is the cosine, `rerank_score` the reranker's relevance in 0…1 where it looked at the hit."""
+    """One hit. Hits come in the order of their scores in mode dense and text, and of their fused ranks in hybrid."""
 
-    score: float
-    rerank_score: float | None = None
+    score: float | None = Field(None, description="The cosine; null in mode text, which compares no vectors.")
+    text_score: float | None = Field(None, description="BM25, where words found the hit.")
+    ranks: dict[str, int] = Field({}, description="In hybrid: its place from 1 in each ranking, `dense` and `text`.")
+    rerank_score: float | None = Field(None, description="The reranker's relevance in 0…1, where it looked at the hit.")
 
 
 class StageAnswer(BaseModel):
     """What one stage of a search did, to how many hits, and why it did not do more."""
 
-    name: Literal["dense", "rerank"]
+    name: Literal["dense", "text", "rerank"]
     did: Literal["searched", "reranked", "skipped"]
     ms: float
     depth: int
