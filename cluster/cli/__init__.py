@@ -8,6 +8,7 @@ from importlib import import_module
 import typer
 
 from cluster.errors import ClusterError
+from cluster.telemetry import switch_off
 
 COMMANDS = ("lifecycle", "index", "search", "match", "evaluate", "transfer", "doctor", "model")
 """Modules of this package, in the order `--help` shows them; each exposes `register(app)`."""
@@ -41,6 +42,7 @@ def build_app() -> typer.Typer:
 
 def main() -> None:
     """Run a command. Errors are one line on stderr and exit code 1; misuse is 2, Ctrl-C 130."""
+    switch_off()
     try:
         build_app()()
     except ClusterError as error:

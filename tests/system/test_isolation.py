@@ -7,7 +7,7 @@ import ipaddress
 import psutil
 import pytest
 
-from cluster.environment import TELEMETRY_OFF
+from cluster.telemetry import TELEMETRY_OFF
 from tests.system.clusters import Cluster, crossray
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cluster.cli import build_app, main
+from cluster.telemetry import TELEMETRY_OFF
 
 COMMANDS = ("up", "down", "status", "index", "search", "match", "eval", "export", "import", "doctor", "model")
 HEAVY = ("numpy", "torch", "ray", "httpx", "httpx2", "fastapi", "faiss", "PIL", "pyarrow", "matplotlib")
@@ -38,6 +40,24 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "LOADED []"
+
+
+def test_every_command_switches_telemetry_off_before_anything_is_loaded() -> None:
+    """What the Hugging Face library itself made of it; Ray reads its variable when a cluster starts."""
+    code = (
+        "import os, sys\n"
+        "from cluster.cli import main\n"
+        "sys.argv = ['crossray', 'model', 'list']\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit:\n"
+        "    pass\n"
+        "from huggingface_hub import constants\n"
+        f"print(constants.HF_HUB_DISABLE_TELEMETRY, *(os.environ.get(name) for name in {list(TELEMETRY_OFF)}))\n"
+    )
+    loud = {name: value for name, value in os.environ.items() if name not in TELEMETRY_OFF}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=loud)
+    assert done.stdout.splitlines()[-1].split() == ["True", *TELEMETRY_OFF.values()]
 
 
 @pytest.mark.parametrize(
