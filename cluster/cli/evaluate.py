@@ -62,8 +62,9 @@ def evaluate(
         str | None, typer.Option(help="A reranker of `crossray model list`, or a Qwen3-VL-Reranker checkpoint.")
     ] = None,
     rerank_depth: Annotated[
-        str, typer.Option(help="How many first photos it reorders, by comma; 0 is the plain search.")
-    ] = "0,10,50",
+        str | None,
+        typer.Option(help="How many first photos it reorders, by comma; 0 is the plain search [default: 0,10,50]."),
+    ] = None,
     rerank_option: Annotated[
         list[str] | None, typer.Option(help="`key=value`, passed to the reranker; may be repeated.", show_default=False)
     ] = None,
@@ -74,7 +75,11 @@ def evaluate(
     from cluster.evaluation.loading import encoder_of, reranker_of, structurers_of
     from cluster.settings import load_settings
 
-    rewrites, depths = _rewrites(rewrite), _depths(rerank_depth)
+    rewrites = _rewrites(rewrite)
+    _require_use("--rewrite model", "model" in rewrites, {"--rewrite-model": rewrite_model})
+    given = {"--rerank-depth": rerank_depth, "--rerank-option": rerank_option}
+    _require_use("--rerank", rerank is not None, given)
+    depths = _depths(rerank_depth or "0,10,50")
     options, rerank_options = _options(option or [], "--option"), _options(rerank_option or [], "--rerank-option")
     images = load_captions(folder, limit)
     settings = load_settings()
@@ -106,6 +111,13 @@ def _rewrites(given: str) -> list[Rewrite]:
     if unknown := [name for name in names if name not in REWRITES]:
         raise typer.BadParameter(f"{unknown[0]!r} is not one of {', '.join(REWRITES)}", param_hint="--rewrite")
     return [name for name in REWRITES if name in names]
+
+
+def _require_use(of: str, is_used: bool, given: dict[str, Any]) -> None:
+    """Refuses options that would say nothing without another."""
+    for flag, value in given.items():
+        if value and not is_used:
+            raise typer.BadParameter(f"it needs {of}", param_hint=flag)
 
 
 def _depths(given: str) -> list[int]:
