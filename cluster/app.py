@@ -10,6 +10,8 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.config import AutoscalingConfig
 
+from cluster.model_settings import EncoderSettings
+from cluster.page import PATH, api_url, page_runs
 from cluster.section import ScaleSettings
 from cluster.settings import Settings
 from deployments.api import HttpLimits
@@ -20,6 +22,7 @@ from deployments.encoder import EncoderDeployment
 from deployments.ingress import IngressDeployment, IngressOptions
 from deployments.model_options import ModelOptions
 from deployments.ocr import OcrDeployment, OcrLimits, OcrOptions
+from deployments.page import PageDeployment, PageOptions
 from deployments.rerank import RerankDeployment
 from deployments.retriever import RetrieverDeployment, RetrieverOptions
 from deployments.rewriting import RewriteDefaults
@@ -31,12 +34,18 @@ from retrieval import EmbeddedOptions, MilvusOptions
 
 
 def build_app(settings: Settings) -> Application:
-    """Ingress → {Encoder, Retriever, and where they are on Ocr, Reranker and QueryStructurer}, under these settings.
+    """Ingress → {Encoders, Retriever, and where they are on Ocr, Reranker and QueryStructurer}, under these settings.
 
     Raises SettingsError where a model is not told its checkpoint.
     """
     settings.require_checkpoints()
-    encoder = deployment(EncoderDeployment, "Encoder", settings.encoder.scale).bind(encoder_options(settings))
+    encoder = deployment(EncoderDeployment, "Encoder", settings.encoder.scale).bind(
+        encoder_options(settings, settings.encoder)
+    )
+    others = [
+        deployment(EncoderDeployment, f"Encoder-{at}-{other.name}", other.scale).bind(encoder_options(settings, other))
+        for at, other in enumerate(settings.other_encoders, start=2)
+    ]
     retriever = deployment(RetrieverDeployment, "Retriever", settings.index.scale).bind(
         retriever_options(settings), encoder
     )
@@ -51,8 +60,12 @@ def build_app(settings: Settings) -> Application:
         structurer = deployment(StructurerDeployment, "QueryStructurer", settings.queries.structurer.scale).bind(
             structurer_options(settings)
         )
+    page = None
+    if page_runs(settings):
+        scale = ScaleSettings(num_cpus=settings.page.num_cpus)
+        page = deployment(PageDeployment, "Page", scale).bind(page_options(settings))
     ingress: Application = deployment(serve.ingress()(IngressDeployment), "Ingress", settings.http.scale).bind(
-        ingress_options(settings), encoder, retriever, ocr, reranker, structurer
+        ingress_options(settings), encoder, retriever, ocr, reranker, structurer, *others, page=page
     )
     return ingress
 
@@ -81,11 +94,10 @@ def scale_options(scale: ScaleSettings) -> dict[str, Any]:
     return options | {"autoscaling_config": autoscaling}
 
 
-def encoder_options(settings: Settings) -> ModelOptions:
-    encoder = settings.encoder
+def encoder_options(settings: Settings, encoder: EncoderSettings) -> ModelOptions:
     return ModelOptions(
         name=encoder.name,
-        options={"limits": image_limits(settings)} | settings.options_of(encoder.name),
+        options={"limits": image_limits(settings)} | settings.options_of(encoder.name, encoder),
         limits=BatchLimits(
             max_batch_size=encoder.max_batch_size,
             max_batch_cost=encoder.max_batch_cost,
@@ -146,8 +158,13 @@ def ingress_options(settings: Settings) -> IngressOptions:
         rewrite=RewriteDefaults(settings.queries.rewrite, settings.queries.structurer.deadline_ms),
         rerank=RerankDefaults(rerank.searches, Budget(rerank.depth, rerank.deadline_ms, rerank.margin)),
         only_collection_path=_only_collection_path(settings),
+        page_path=PATH,
         reranker_names=frozenset((rerank.name, str(rerank.options.get("model", rerank.name)))),
     )
+
+
+def page_options(settings: Settings) -> PageOptions:
+    return PageOptions(api_url=api_url(settings), path=PATH, uploads_path=settings.data_dir / "page")
 
 
 def _media_path(settings: Settings) -> Path:

@@ -27,6 +27,7 @@ from cluster.model_settings import (
     require_checkpoint,
 )
 from cluster.ocr_settings import OcrSettings
+from cluster.page_settings import PageSettings
 from cluster.section import ScaleSettings, Section
 
 PROFILES = Path(__file__).parent / "profiles"
@@ -122,12 +123,16 @@ class Settings(BaseSettings):
     url: str | None = Field(None, description="A running Crossray to talk to, instead of the one in the data folder.")
     http: HttpSettings = HttpSettings()
     images: ImageSettings = ImageSettings()
-    encoder: EncoderSettings = EncoderSettings()
+    encoder: EncoderSettings = Field(EncoderSettings(), description="Items are stored and searched with it.")
+    other_encoders: tuple[EncoderSettings, ...] = Field(
+        (), description="Encoders beside it, a deployment each: `/v1/embeddings` takes them by `model`."
+    )
     rerank: RerankSettings = RerankSettings()
     index: IndexSettings = IndexSettings()
     cache: CacheSettings = CacheSettings()
     ocr: OcrSettings = OcrSettings()
     queries: QuerySettings = QuerySettings()
+    page: PageSettings = PageSettings()
     ray: RaySettings = RaySettings()
 
     @model_validator(mode="after")
@@ -142,6 +147,7 @@ class Settings(BaseSettings):
     def served_models(self) -> dict[str, ModelSettings]:
         """The branches of the models that a cluster under these settings runs, by their path."""
         served: dict[str, ModelSettings] = {"encoder": self.encoder}
+        served |= {f"other_encoders.{at}": other for at, other in enumerate(self.other_encoders)}
         if self.rerank.enabled:
             served["rerank"] = self.rerank
         if self.queries.runs_structurer:
@@ -153,11 +159,10 @@ class Settings(BaseSettings):
         for path, model in self.served_models.items():
             require_checkpoint(model.name, model.options, f"{path}.options.model")
 
-    def options_of(self, encoder: str) -> dict[str, Any]:
-        """What to load an encoder with: the options of the profile that names it, and the cache where it has one."""
+    def options_of(self, encoder: str, section: EncoderSettings | None = None) -> dict[str, Any]:
+        """What to load an encoder with: the options of the section that names it, and the cache where it has one."""
         own: dict[str, Any] = {"cache_dir": self.cache_dir} if encoder in EXPORTING_ENCODERS else {}
-        own |= {"models_dir": self.models_dir} if encoder in PULLED_MODELS else {}
-        return own | (self.encoder.options if encoder == self.encoder.name else {})
+        return own | self._options_beside(section or self.encoder, encoder)
 
     def options_of_reranker(self, reranker: str) -> dict[str, Any]:
         """What to load a reranker with: as `options_of`."""

@@ -71,6 +71,7 @@ def test_two_encoders_on_one_data_folder(tmp_path: Path, models: dict[str, Path]
         tmp_path / "instruct.yaml",
         encoder | {"options": {"model": str(models["instruct"])}},
         queries={"structurer": structurer | {"enabled": True}},
+        other_encoders=[{"name": "fake", "scale": {"num_cpus": 0.1}}],
     )
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -91,7 +92,8 @@ def test_two_encoders_on_one_data_folder(tmp_path: Path, models: dict[str, Path]
         first = http.get("/v1/models").json()["data"][0]
 
     with under(cluster, instruct) as http:
-        second = http.get("/v1/models").json()["data"][0]
+        second, beside = http.get("/v1/models").json()["data"]
+        assert_both_are_up(http, second, beside)
         assert second["fingerprint"] != first["fingerprint"]
         assert http.post("/v1/search", json={"text": TEXTS[0]}).json()["hits"] == [], "a collection of its own"
         stale = http.post("/v1/search", json={"text": TEXTS[0], "fingerprint": first["fingerprint"]})
@@ -134,6 +136,15 @@ def test_a_sleeping_reranker_wakes(tmp_path: Path, models: dict[str, Path]) -> N
         assert answer["model"] == "qwen3-vl-reranker"
         direct = {f"text-{row['index']}": row["relevance_score"] for row in answer["results"]}
         assert {hit["id"]: hit["rerank_score"] for hit in reranked["hits"]} == pytest.approx(direct, abs=1e-5)
+
+
+def assert_both_are_up(http: httpx.Client, *models: dict[str, Any]) -> None:
+    """Each encoder makes its own vectors, under its own contract."""
+    assert [model["id"] for model in models] == ["qwen3-vl", "fake"]
+    for model in models:
+        answer = http.post("/v1/embeddings", json={"input": TEXTS[0], "model": model["id"]})
+        assert len(answer.json()["data"][0]["embedding"]) == model["dim"]
+        assert answer.headers["X-Crossray-Fingerprint"] == model["fingerprint"]
 
 
 def index(cluster: Cluster, *arguments: Any) -> None:
