@@ -64,26 +64,29 @@ def pull_model(
     token: Annotated[
         str | None, typer.Option(envvar="HF_TOKEN", help="For checkpoints that need one.", show_default=False)
     ] = None,
+    if_missing: Annotated[
+        bool, typer.Option("--if-missing", help="End at once where it lies already; wait where another process pulls.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
+    from cluster.model_cache import pull_if_missing
     from cluster.settings import load_settings
-    from encoders.checkpoints import MODELSCOPE
+    from encoders.checkpoints import MODELSCOPE, Checkpoint
     from encoders.pull import pull
 
     prefixed = source == "modelscope" and not model.startswith(MODELSCOPE)
     name = f"{MODELSCOPE}{model}" if prefixed else model
     at_hub = not name.startswith(MODELSCOPE)
     models_dir = load_settings().models_dir
-    with _byte_bar() as show:
-        checkpoint = pull(
-            name,
-            revision,
-            to,
-            show,
-            models_dir=models_dir,
-            endpoint=endpoint if at_hub else None,
-            token=token if at_hub else None,
-        )
+
+    def fetch() -> Checkpoint:
+        own = {"endpoint": endpoint, "token": token} if at_hub else {}
+        with _byte_bar() as show:
+            return pull(name, revision, to, show, models_dir=models_dir, **own)
+
+    if if_missing and to is not None:
+        raise typer.BadParameter("goes with the folder where serving looks, not with --to", param_hint="--if-missing")
+    checkpoint = pull_if_missing(name, revision, models_dir, fetch) if if_missing else fetch()
     if as_json:
         write_json(
             {"model": checkpoint.model, "revision": checkpoint.revision, "folder": str(checkpoint.folder.resolve())}
