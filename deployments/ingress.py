@@ -12,6 +12,7 @@ from deployments.api import HttpLimits, build_api
 from deployments.cached import CachedEncoder, CacheOptions, open_cached
 from deployments.metrics import Metrics
 from deployments.ocr import RemoteDoorbell
+from deployments.page_route import PageRoute
 from deployments.ports import EncodePort
 from deployments.remote import RemoteEncoder, RemoteIndex, RemoteReranker, RemoteStructurer
 from deployments.rewriting import RewriteDefaults
@@ -42,6 +43,8 @@ class IngressOptions:
     """What the reranker's model goes by, which may be asleep and cannot be asked."""
     only_collection_path: Path | None
     """The folder of this back end's collections where this is the only ingress; None where there are several."""
+    page_path: str
+    """Where the web page is, without a slash at the end; only a cluster that runs it answers there."""
 
 
 class IngressDeployment:
@@ -56,11 +59,13 @@ class IngressDeployment:
         reranker: Any = None,
         structurer: Any = None,
         *others: Any,
+        page: Any = None,
     ) -> None:
         """`encoder`, `retriever` and, where they are on, the rest are Serve DeploymentHandles; `others` of encoders."""
         info: EncoderInfo = await encoder.info.remote()
         self._metrics = metrics = Metrics(encoder=info.name)
         self._limits = options.http
+        self._page, self._page_path = page, options.page_path
         self._caches: list[CachedEncoder] = []
         remote = self._remote(options, encoder)
         self._services = build_services(
@@ -83,12 +88,19 @@ class IngressDeployment:
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         metrics = self._metrics
-        return build_api(
+        api = build_api(
             self._services,
             self._limits,
             on_done=lambda operation, stages: metrics.stages(operation, stages.laps_s()),
             on_error=metrics.error,
         )
+        if self._page is None:
+            return api
+        return PageRoute(api, self._page_address, path=self._page_path)
+
+    async def _page_address(self) -> str:
+        address: str = await self._page.address.remote()
+        return address
 
     def _remote(self, options: IngressOptions, handle: Any) -> RemoteEncoder:
         return RemoteEncoder(

@@ -54,6 +54,7 @@ class Cluster:
             "CROSSRAY_DATA_DIR": str(self.data_dir),
             "CROSSRAY_HTTP__PORT": str(self.port),
             "CROSSRAY_ENCODER__NAME": "fake",
+            "CROSSRAY_PAGE__ENABLED": "false",
             **self.settings,
         }
 

@@ -1,0 +1,121 @@
+"""The ingress's side of the web page: requests under its path go on to the page's own server, as streams.
+
+It stands outside the API's gate: a page's event streams last longer than an API request may, and its uploads are of many
+files. They have a bound of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
+import httpx
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from deployments.errors import CrossrayError, TooLarge, Unavailable
+from deployments.render import error_response
+
+MAX_UPLOAD_BYTES = 1 << 30
+"""Of one request: many photos go in one."""
+CONNECT_S = 5.0
+HOP_BY_HOP = frozenset(
+    {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
+)
+"""Headers of one connection, which a proxy does not pass on (RFC 9110, 7.6.1)."""
+RawHeaders = list[tuple[bytes, bytes]]
+
+
+class PageRoute:
+    """An ASGI app before another: `api` answers whatever is not under the page's path."""
+
+    def __init__(
+        self,
+        api: ASGIApp,
+        find: Callable[[], Awaitable[str]],
+        *,
+        path: str,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """`find` says where the page's server listens: a replica that was replaced listens elsewhere. `transport`
+        replaces the network in tests."""
+        self._api = api
+        self._find = find
+        self._path = path
+        self._url: str | None = None
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=32)
+        timeout = httpx.Timeout(None, connect=CONNECT_S)
+        self._http = httpx.AsyncClient(timeout=timeout, limits=limits, trust_env=False, transport=transport)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if scope["type"] != "http" or not (path == self._path or path.startswith(f"{self._path}/")):
+            await self._api(scope, receive, send)
+        elif path == self._path:
+            await RedirectResponse(f"{self._path}/")(scope, receive, send)
+        else:
+            await self._forward(scope, receive, send)
+
+    async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            response = await self._ask(scope, receive)
+        except CrossrayError as error:
+            await error_response(error)(scope, receive, send)
+            return
+        except (httpx.TransportError, OSError) as error:
+            gone = Unavailable(f"the page does not answer: {type(error).__name__}")
+            await error_response(gone)(scope, receive, send)
+            return
+        try:
+            headers = _end_to_end(response.headers.raw)
+            await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+            async for chunk in response.aiter_raw():
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            await response.aclose()
+
+    async def _ask(self, scope: Scope, receive: Receive) -> httpx.Response:
+        """The page's answer, its body still to be read. A page that moved is looked for once: connecting fails before
+        anything of the request's body is read."""
+        if self._url is not None:
+            try:
+                return await self._http.send(self._request(self._url, scope, receive), stream=True)
+            except httpx.ConnectError:
+                self._url = None
+        self._url = await self._find()
+        return await self._http.send(self._request(self._url, scope, receive), stream=True)
+
+    def _request(self, url: str, scope: Scope, receive: Receive) -> httpx.Request:
+        target = scope.get("raw_path") or scope["path"].encode()
+        if scope["query_string"]:
+            target += b"?" + scope["query_string"]
+        headers = _end_to_end(scope["headers"])
+        names = {name for name, _ in scope["headers"]}
+        has_body = b"transfer-encoding" in names or b"content-length" in names
+        return httpx.Request(
+            scope["method"],
+            httpx.URL(url).copy_with(raw_path=target),
+            headers=headers,
+            content=_body(receive) if has_body else None,
+        )
+
+
+async def _body(receive: Receive) -> AsyncIterator[bytes]:
+    """The request's body as it comes. Raises TooLarge, and Unavailable when the browser left in the middle."""
+    seen = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Unavailable("the browser left before it had sent everything")
+        chunk = message.get("body", b"")
+        seen += len(chunk)
+        if seen > MAX_UPLOAD_BYTES:
+            raise TooLarge(f"over the limit of {MAX_UPLOAD_BYTES} bytes for one upload", "body")
+        more = message.get("more_body", False)
+        if chunk:
+            yield chunk
+
+
+def _end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
+    return [(name, value) for name, value in headers if name.lower() not in HOP_BY_HOP]

@@ -1,0 +1,97 @@
+"""The page as one ASGI app: the same tabs once in English, at its path, and once in Chinese, at `zh` below it.
+
+Nothing in it is fetched from elsewhere: fonts are the reader's own, scripts come with Gradio, its analytics are off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import gradio as gr
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from page.add_tab import add_tab
+from page.api import Api
+from page.embedding_tab import embedding_tab
+from page.markup import text
+from page.match_tab import match_tab
+from page.search_tab import search_tab
+from page.site import Site
+from page.status_tab import status_tab
+from page.words import Language, Words
+
+CSS = Path(__file__).with_name("page.css")
+FONTS = ("system-ui", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "sans-serif")
+LOCALES: dict[Language, str] = {"en": "en-US", "zh": "zh-CN"}
+CONCURRENT_EVENTS = 16
+FORGET_S = 3600
+"""Uploaded files are deleted an hour after they came."""
+
+
+def build_page(api: Api, path: str = "/ui") -> ASGIApp:
+    """The app, to be served under `path`; it closes `api` when its lifespan ends."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await api.close()
+
+    app = FastAPI(lifespan=lifespan, openapi_url=None)
+    sites = [Site(api, Words("zh"), f"{path}/zh"), Site(api, Words("en"), path)]
+    for site in sites:  # the longer path first: the other one takes whatever begins with it
+        _mount(app, site, other=path if site.words.language == "zh" else f"{path}/zh")
+    return app
+
+
+def _mount(app: FastAPI, site: Site, other: str) -> None:
+    gr.mount_gradio_app(
+        app,
+        build_blocks(site, other),
+        path=site.path,
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        pwa=False,
+        enable_monitoring=False,
+        show_error=False,  # what a handler did not expect may name paths
+        theme=gr.themes.Default(font=[gr.themes.Font(name) for name in FONTS], font_mono=gr.themes.Font("monospace")),
+        css=CSS.read_text(encoding="utf-8"),
+        head=_head(site.words.language),
+    )
+
+
+def build_blocks(site: Site, other: str) -> gr.Blocks:
+    """The tabs in one language; `other` is where the other one is."""
+    words = site.words
+    blocks = gr.Blocks(title=words("title"), analytics_enabled=False, fill_width=True, delete_cache=(600, FORGET_S))
+    with blocks:
+        gr.HTML(
+            f'<header class="cr-header"><div><h1>{text(words("title"))}</h1><p>{text(words("subtitle"))}</p></div>'
+            f'<a href="{text(other)}/" aria-label="{text(words("switch.label"))}">{text(words("switch"))}</a></header>'
+        )
+        with gr.Tabs():
+            with gr.Tab(words("tab.search"), id="search"):
+                search_tab(site, blocks)
+            with gr.Tab(words("tab.add"), id="add") as add:
+                add_tab(site, add)
+            with gr.Tab(words("tab.embedding"), id="embedding"):
+                embedding_tab(site)
+            with gr.Tab(words("tab.match"), id="match"):
+                match_tab(site)
+            with gr.Tab(words("tab.status"), id="status") as status:
+                status_tab(site, status)
+    blocks.queue(default_concurrency_limit=CONCURRENT_EVENTS, api_open=False)
+    return blocks
+
+
+def _head(language: Language) -> str:
+    """Gradio chooses the language of its own words by the browser's: here it is the page's."""
+    locale = LOCALES[language]
+    return (
+        f"<script>document.documentElement.lang = {locale!r};"
+        f"for (const [name, value] of [['language', {locale!r}], ['languages', [{locale!r}]]])"
+        " Object.defineProperty(navigator, name, {get: () => value});</script>"
+    )
