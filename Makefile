@@ -59,6 +59,7 @@ bench: $(VENV)/.stamp-test  ## All benchmarks, about half an hour on a quiet mac
 	$(BIN)/python -m loadtests.bench_batching --output $(RESULTS)/bench_batching.json
 	$(BIN)/python -m loadtests.bench_cache --encoder starter --output $(RESULTS)/bench_cache.json
 	$(BIN)/python -m loadtests.bench_encoder --output $(RESULTS)/bench_encoder.json
+	$(BIN)/python -m loadtests.bench_hybrid --output $(RESULTS)/bench_hybrid.json
 	$(BIN)/python -m loadtests.bench_ocr --output $(RESULTS)/bench_ocr.json
 
 chaos: $(VENV)/.stamp-test  ## Long kill tests; results as JSON in loadtests/results
