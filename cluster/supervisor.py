@@ -67,11 +67,17 @@ def url_of(settings: Settings) -> str:
     return f"http://{settings.http.host}:{settings.http.port}"
 
 
-def run(settings: Settings, *, log_path: str = "", announce: Callable[[str], None] = print) -> None:
+def run(
+    settings: Settings,
+    *,
+    log_path: str = "",
+    announce: Callable[[str], None] = print,
+    on_ready: Callable[[RunFile], None] = lambda _: None,
+) -> None:
     """Start, announce each step, serve until SIGINT or SIGTERM, stop. Raises StartError."""
     require_free(settings)
     with _owning(settings.data_dir):
-        _serve(settings, log_path, announce)
+        _serve(settings, log_path, announce, on_ready)
 
 
 @contextmanager
@@ -88,19 +94,20 @@ def _owning(data_dir: Path) -> Iterator[None]:
         lock.release()
 
 
-def _serve(settings: Settings, log_path: str, announce: Callable[[str], None]) -> None:
+def _serve(
+    settings: Settings, log_path: str, announce: Callable[[str], None], on_ready: Callable[[RunFile], None]
+) -> None:
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
 
-    def note(state: str) -> None:
+    def note(state: str) -> RunFile:
         me = psutil.Process()
-        write_runfile(
-            settings.data_dir,
-            RunFile(
-                me.pid, me.create_time(), url_of(settings), settings.profile, str(settings.data_dir), log_path, state
-            ),
+        noted = RunFile(
+            me.pid, me.create_time(), url_of(settings), settings.profile, str(settings.data_dir), log_path, state
         )
+        write_runfile(settings.data_dir, noted)
+        return noted
 
     note("starting")
     _sweep()
@@ -114,8 +121,9 @@ def _serve(settings: Settings, log_path: str, announce: Callable[[str], None]) -
             _start_app(settings)
             _wait_ready(settings, stopping)
         if not stopping.is_set():
-            note("ready")
-            announce(f"ready at {url_of(settings)}")
+            ready = note("ready")
+            announce(f"ready at {ready.url}")
+            on_ready(ready)
         stopping.wait()
         announce("stopping")
     finally:

@@ -1,4 +1,4 @@
-"""Finding the server: `--url`, then CROSSRAY_URL, then the state file that `crossray up` wrote, then the default."""
+"""Options that many commands share; and the server: `--url`, then CROSSRAY_URL, then the run file, then the default."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 UrlOption = Annotated[
     str | None,
     typer.Option(help="The server's address. Without it CROSSRAY_URL, or the one that `crossray up` started."),
+]
+ProfileOption = Annotated[
+    str | None,
+    typer.Option("--profile", "-p", envvar="CROSSRAY_PROFILE", help="local, milvus, …, or a YAML file's path."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for machines.")]
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cluster.cli.connection import JsonOption
+from cluster.cli.connection import JsonOption, ProfileOption
 from cluster.cli.output import results, write_json
 
 if TYPE_CHECKING:
     from cluster.doctor_encoder import EncoderCheck
+    from cluster.settings import Settings
 
 MARKS = {"ok": "[green]ok[/]      ", "optional": "[yellow]optional[/]", "wrong": "[red]wrong[/]   "}
 
@@ -25,6 +26,7 @@ Exits with 1 when something that these settings need is missing, or a vector has
 **Examples**
 
     crossray doctor
+    crossray doctor --profile qwen
     crossray doctor --encoder             # the profile's
     crossray doctor --encoder starter --json"""
 
@@ -38,23 +40,26 @@ def doctor(
         str | None, typer.Argument(help="With --encoder: which, if not the profile's.", show_default=False)
     ] = None,
     encoder: Annotated[bool, typer.Option("--encoder", help="Check an encoder's golden vectors.")] = False,
+    profile: ProfileOption = None,
     as_json: JsonOption = False,
 ) -> None:
+    from cluster.settings import load_settings
+
+    settings = load_settings(profile)
     if encoder:
-        _check_encoder(name, as_json)
+        _check_encoder(settings, name, as_json)
         return
     if name is not None:
         raise typer.BadParameter("a name goes with --encoder", param_hint="NAME")
-    _check_machine(as_json)
+    _check_machine(settings, as_json)
 
 
-def _check_machine(as_json: bool) -> None:
+def _check_machine(settings: Settings, as_json: bool) -> None:
     from rich.markup import escape
 
     from cluster.doctor import examine
-    from cluster.settings import load_settings
 
-    checks = examine(load_settings())
+    checks = examine(settings)
     wrong = [check for check in checks if check.status == "wrong"]
     if as_json:
         write_json({"ok": not wrong, "checks": [asdict(check) for check in checks]})
@@ -68,11 +73,9 @@ def _check_machine(as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _check_encoder(name: str | None, as_json: bool) -> None:
+def _check_encoder(settings: Settings, name: str | None, as_json: bool) -> None:
     from cluster.doctor_encoder import examine_encoder
-    from cluster.settings import load_settings
 
-    settings = load_settings()
     check = examine_encoder(settings, name or settings.encoder.name)
     if as_json:
         write_json(check.to_json())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cluster.cli.connection import JsonOption
+from cluster.cli.connection import JsonOption, ProfileOption
 from cluster.cli.output import progress, remark, results, write_json
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ searches the other language's captions and is right when it finds one of the sam
 
     crossray eval photos/
     crossray eval photos/ --encoder starter --limit 100 --html report.html
-    crossray eval photos/ --rewrite off,template
+    crossray eval photos/ --profile qwen --rewrite off,template
     crossray eval photos/ --limit 100 --rerank Qwen/Qwen3-VL-Reranker-2B --rerank-depth 0,10,50
     crossray eval photos/ --json | jq .en.text_to_image.r10"""
 
@@ -69,6 +69,7 @@ def evaluate(
         list[str] | None, typer.Option(help="`key=value`, passed to the reranker; may be repeated.", show_default=False)
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Also write a report with plots and pictures, one file.")] = None,
+    profile: ProfileOption = None,
     as_json: JsonOption = False,
 ) -> None:
     from cluster.evaluation.captions import load_captions
@@ -82,7 +83,7 @@ def evaluate(
     depths = _depths(rerank_depth or "0,10,50")
     options, rerank_options = _options(option or [], "--option"), _options(rerank_option or [], "--rerank-option")
     images = load_captions(folder, limit)
-    settings = load_settings()
+    settings = load_settings(profile)
     model = encoder_of(settings, encoder, options)
     reranker = None
     structurers: dict[str, QueryStructurer] = {}

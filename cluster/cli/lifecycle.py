@@ -11,24 +11,42 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cluster.cli.connection import JsonOption
+from cluster.cli.connection import JsonOption, ProfileOption
 from cluster.cli.output import remark, write_json
 
 if TYPE_CHECKING:
     from cluster.runfile import RunFile
     from cluster.settings import Settings
 
-ProfileOption = Annotated[
-    str | None,
-    typer.Option("--profile", "-p", envvar="CROSSRAY_PROFILE", help="local, milvus, …, or a YAML file's path."),
-]
 STOP_S = 60
+UP_HELP = """Start the cluster on this machine, on loopback only.
+
+With `--json`, one document when it is ready: its address, pid, profile, data folder and log.
+
+**Examples**
+
+    crossray up                       # until Ctrl-C
+    crossray up --detach --port 9000
+    crossray up --profile milvus
+    crossray up --detach --json | jq -r .url"""
+DOWN_HELP = """Stop the cluster that `up` started: by its recorded pid and start time, never by a name.
+
+**Examples**
+
+    crossray down
+    crossray down --data-dir /data/photos --json"""
+STATUS_HELP = """Say what runs, where, and how it is. Exit code 1 when nothing runs.
+
+**Examples**
+
+    crossray status
+    crossray status --json | jq .health.count"""
 
 
 def register(app: typer.Typer) -> None:
-    app.command("up", rich_help_panel="The cluster")(up)
-    app.command("down", rich_help_panel="The cluster")(down)
-    app.command("status", rich_help_panel="The cluster")(status)
+    app.command("up", help=UP_HELP, rich_help_panel="The cluster")(up)
+    app.command("down", help=DOWN_HELP, rich_help_panel="The cluster")(down)
+    app.command("status", help=STATUS_HELP, rich_help_panel="The cluster")(status)
 
 
 def up(
@@ -37,36 +55,31 @@ def up(
     port: Annotated[int | None, typer.Option(help="Port of the API [default: the profile's, 8000].")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where vectors and images are kept.")] = None,
     encoder: Annotated[str | None, typer.Option(help="Another encoder than the profile's.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Start the cluster on this machine, on loopback only.
-
-    Examples:
-
-        crossray up                       # until Ctrl-C
-
-        crossray up --detach --port 9000
-
-        crossray up --profile milvus
-    """
     changed = {"CROSSRAY_HTTP__PORT": port, "CROSSRAY_DATA_DIR": data_dir, "CROSSRAY_ENCODER__NAME": encoder}
     os.environ.update({name: str(value) for name, value in changed.items() if value is not None})
     from cluster.settings import load_settings
 
     settings = load_settings(profile)
     settings.require_checkpoints()
+
+    def say(run: RunFile) -> None:
+        if as_json:
+            write_json(_described(run))
+
     if detach:
-        _detach(settings, profile)
+        say(_detach(settings, profile))
         return
     from cluster import supervisor
 
-    supervisor.run(settings, announce=remark)
+    supervisor.run(settings, announce=remark, on_ready=say)
 
 
 def down(
     data_dir: Annotated[Path | None, typer.Option(help="The data folder of the cluster to stop.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Stop the cluster that `up` started: by its recorded pid and start time, never by a name."""
     import psutil
 
     from cluster.runfile import remove_runfile
@@ -96,7 +109,6 @@ def status(
     data_dir: Annotated[Path | None, typer.Option(help="The data folder of the cluster to ask about.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what runs, where, and how it is. Exit code 1 when nothing runs."""
     import httpx
 
     _, run = _running(data_dir)
@@ -106,8 +118,7 @@ def status(
         else:
             remark("nothing is running: crossray up --detach")
         raise typer.Exit(1)
-    answer: dict[str, Any] = {"running": True, "url": run.url, "pid": run.pid, "profile": run.profile}
-    answer |= {"data_dir": run.data_dir, "log": run.log, "state": run.state}
+    answer = _described(run)
     try:
         answer["health"] = httpx.get(f"{run.url}/health/ready", timeout=10, trust_env=False).json()
     except (httpx.HTTPError, ValueError) as error:
@@ -120,6 +131,19 @@ def status(
         typer.echo(f"{name:16} {value}")
 
 
+def _described(run: RunFile) -> dict[str, Any]:
+    """A running cluster, for machines."""
+    return {
+        "running": True,
+        "url": run.url,
+        "pid": run.pid,
+        "profile": run.profile,
+        "data_dir": run.data_dir,
+        "log": run.log,
+        "state": run.state,
+    }
+
+
 def _running(data_dir: Path | None) -> tuple[Settings, RunFile | None]:
     from cluster.runfile import read_runfile
     from cluster.settings import load_settings
@@ -130,7 +154,7 @@ def _running(data_dir: Path | None) -> tuple[Settings, RunFile | None]:
     return settings, read_runfile(settings.data_dir)
 
 
-def _detach(settings: Settings, profile: str | None) -> None:
+def _detach(settings: Settings, profile: str | None) -> RunFile:
     """Runs the supervisor in a session of its own and waits until the cluster is ready."""
     from cluster.runfile import read_runfile
     from cluster.supervisor import StartError, require_free, url_of
@@ -150,7 +174,7 @@ def _detach(settings: Settings, profile: str | None) -> None:
             run = read_runfile(settings.data_dir)
             if run is not None and run.pid == process.pid and run.state == "ready":
                 remark(f"ready at {run.url} (pid {run.pid}); stop it with  crossray down")
-                return
+                return run
             time.sleep(0.1)
     except KeyboardInterrupt:
         process.terminate()

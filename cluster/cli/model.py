@@ -27,9 +27,17 @@ Without --to it goes where serving looks for it, and the profile may name it as 
     crossray model pull Qwen/Qwen3-VL-Embedding-2B --source modelscope --to /models/Qwen3-VL-Embedding-2B"""
 
 
+LIST_HELP = """List them, by the names that settings and `crossray eval` take.
+
+**Examples**
+
+    crossray model list
+    crossray model list --json | jq .rerankers"""
+
+
 def register(app: typer.Typer) -> None:
     group = typer.Typer(help="The models that Crossray can run.", no_args_is_help=True, rich_markup_mode="markdown")
-    group.command("list", help="List them, by the names that settings and `crossray eval` take.")(list_models)
+    group.command("list", help=LIST_HELP)(list_models)
     group.command("pull", help=PULL_HELP)(pull_model)
     app.add_typer(group, name="model", rich_help_panel="This machine")
 

@@ -59,7 +59,7 @@ class Cluster:
         }
 
     def up(self, **settings: str) -> subprocess.CompletedProcess[str]:
-        return crossray("up", "--detach", "--profile", "local", env=self.env | settings)
+        return crossray("up", "--detach", "--profile", "local", "--json", env=self.env | settings)
 
     def down(self) -> subprocess.CompletedProcess[str]:
         return crossray("down", "--json", env=self.env)

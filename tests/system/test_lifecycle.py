@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -36,7 +37,8 @@ def test_a_life_beside_another_cluster(cluster: Cluster, tmp_path: Path) -> None
         # RAY_ADDRESS names some other cluster: ours must not join it.
         up = mine.up(RAY_ADDRESS="127.0.0.1:1")
         assert up.returncode == 0, up.stderr
-        assert mine.url in up.stderr
+        assert json.loads(up.stdout) == {k: v for k, v in mine.status().items() if k != "health"}
+        assert (json.loads(up.stdout)["url"], json.loads(up.stdout)["state"]) == (mine.url, "ready")
         processes = mine.processes()
         with mine.http() as http:
             items = [{"id": id, "text": f"item {id}"} for id in ids]

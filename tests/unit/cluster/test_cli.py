@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -18,12 +19,28 @@ HEAVY = ("numpy", "torch", "ray", "httpx", "httpx2", "fastapi", "faiss", "PIL", 
 """Pydantic is not among them: typer loads it by itself."""
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_says_what_a_command_does(command: str) -> None:
-    answer = CliRunner().invoke(build_app(), [command, "--help"])
+@pytest.mark.parametrize("command", [*(name for name in COMMANDS if name != "model"), "model list", "model pull"])
+def test_help_teaches_by_examples_and_offers_json(command: str) -> None:
+    answer = CliRunner().invoke(build_app(), [*command.split(), "--help"])
     assert answer.exit_code == 0
-    assert "Usage:" in answer.output
-    assert len(answer.output) > 200
+    usage, _, examples = answer.output.partition("Examples")
+    assert f"Usage: crossray {command}" in usage.replace("Usage: root", "Usage: crossray")
+    assert f"crossray {command}" in examples
+    assert "--json" in examples.partition("Options")[2]
+
+
+@pytest.mark.parametrize("command", ["up", "doctor", "eval"])
+def test_a_command_that_loads_models_takes_a_profile(command: str) -> None:
+    answer = CliRunner().invoke(build_app(), [command, "--help"])
+    assert "--profile" in answer.output.partition("Options")[2]
+
+
+def test_doctor_looks_at_the_profile_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROSSRAY_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("CROSSRAY_CACHE_DIR", str(tmp_path / "cache"))
+    answer = CliRunner().invoke(build_app(), ["doctor", "--profile", "qwen", "--json"])
+    checks = {check["name"]: check for check in json.loads(answer.stdout)["checks"]}
+    assert checks["encoder"]["mend"] == "crossray model pull Qwen/Qwen3-VL-Embedding-2B"
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["index", "--help"], ["search", "--help"], ["eval", "--help"]])
