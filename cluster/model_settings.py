@@ -17,9 +17,10 @@ PULLED_MODELS = {"qwen3-vl", "qwen3-vl-reranker", "qwen3-vl-structurer", "dual-t
 
 
 class ModelSettings(Section):
-    """What the branches of models have in common. `name` has a default in each."""
+    """What the branches of models have in common. `name` and `scale` have defaults in each."""
 
     name: str
+    scale: ScaleSettings
     options: dict[str, Any] = Field(default={}, description="Passed to the model, such as `model`, its checkpoint.")
 
 
