@@ -53,8 +53,8 @@ class Device(Generic[R]):
             alone = InputError("too large for the memory of the device", code="out_of_memory")
             rows = cast("Iterable[R]", error.vectors)
             return [alone if row in error.rows else result for row, result in enumerate(rows)]
-        except Exception as error:
+        except Exception:
             if len(batch) > 1:
                 return [self._each([item])[0] for item in batch]
             log.exception("the %s failed on an item", self._name)
-            return [EncoderFault(f"the {self._name} failed: {error!r}")]
+            return [EncoderFault(f"the {self._name} failed")]

@@ -76,7 +76,17 @@ class DeadlineExceeded(CrossrayError):
 
 
 class EncoderFault(EncoderError):
-    """A preparer or a model raised what it should not have: a bug, but this input's alone. Answers 500."""
+    """A preparer or a model raised what it should not have: a bug, but this input's alone. Answers 500.
+
+    It says what failed and never why: it may reach a caller, as the reason why a stage did without a model.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"{self.what}: see the server's log"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,70 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import multiprocessing
-import time
-from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from typing import Any, TypeAlias
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from deployments.errors import EncoderFault
+from deployments.prepare_process import FAILED, AnyPreparer, PrepareProcess, ProcessDied, timed
 from deployments.thread_names import PREPARE, name_this_thread
-from encoders import EncoderError, InputError, Prepared
-
-AnyPreparer: TypeAlias = Callable[..., Prepared]
-"""An encoder's preparer, of an input and its role, or a reranker's, of a pair."""
+from encoders import EncoderError, Prepared
 
 log = logging.getLogger(__name__)
 
-_preparer_here: AnyPreparer | None = None
-
-
-def _install(preparer: AnyPreparer) -> None:
-    global _preparer_here
-    _preparer_here = preparer
-
-
-def _prepare_here(step: str, *given: Any) -> tuple[Any, float]:
-    assert _preparer_here is not None
-    return _timed(_preparer_here, step, *given)
-
-
-def _timed(preparer: AnyPreparer, step: str, *given: Any) -> tuple[Any, float]:
-    started = time.perf_counter()
-    try:
-        prepared = getattr(preparer, step)(*given)
-    except InputError as error:
-        prepared = error
-    except Exception as error:
-        log.exception("preparing an input failed")
-        prepared = EncoderFault(f"preparing the input failed: {error!r}")
-    return prepared, time.perf_counter() - started
-
-
-def _processes(preparer: AnyPreparer, workers: int) -> Executor:
-    # They come from a clean server: this process holds threads, which a fork would not survive.
-    return ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver"), _install, (preparer,))
-
 
 class PreparePool:
-    """Runs a preparer off the event loop, in `workers` threads or processes.
+    """Runs a preparer off the event loop, in `workers` threads, or in as many processes with a thread waiting at each.
 
-    A process that dies (the kernel kills what takes too much memory) takes the others of its pool with it. The pool is
-    then made anew, and what was in it is prepared again, one by one and apart from all else: an input that kills its
-    process there, too, fails alone.
+    A process that dies (the kernel kills what takes too much memory) is replaced, and what it held is prepared again;
+    an input that kills the second one, too, fails alone.
     """
 
     def __init__(self, preparer: AnyPreparer, workers: int, *, processes: bool = False) -> None:
         self._preparer = preparer
-        self._workers = workers
-        self._processes = processes
-        self._pool: Executor = (
-            _processes(preparer, workers)
-            if processes
-            else ThreadPoolExecutor(workers, PREPARE, name_this_thread, (PREPARE,))
-        )
-        self._apart: Executor | None = None
-        self._turn = asyncio.Lock()
+        self._in_processes = processes
+        self._threads = ThreadPoolExecutor(workers, PREPARE, name_this_thread, (PREPARE,))
+        self._processes: dict[int, PrepareProcess] = {}
+        """By the thread that waits at it."""
+        self._starting = threading.Lock()
+        self._closed = False
 
     async def prepare(self, *given: Any) -> tuple[Prepared | EncoderError, float]:
         """What the preparer makes of its arguments, or the error that is its own; and the seconds it took."""
@@ -77,34 +40,37 @@ class PreparePool:
         """As `prepare`, of the query that a reranker's pairs have in common."""
         return await self._run("query", *given)
 
+    def close(self) -> None:
+        """Does not wait; what is under way in a process ends with it."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        with self._starting:
+            self._closed = True
+            for process in list(self._processes.values()):
+                process.kill()
+
     async def _run(self, step: str, *given: Any) -> tuple[Any, float]:
         # By its name: a bound method would carry the whole preparer to the process.
         loop = asyncio.get_running_loop()
-        if not self._processes:
-            return await loop.run_in_executor(self._pool, _timed, self._preparer, step, *given)
-        pool = self._pool
-        try:
-            return await loop.run_in_executor(pool, _prepare_here, step, *given)
-        except BrokenExecutor:
-            if self._pool is pool:  # the first of those that were in it
-                log.warning("a process that prepares inputs died: starting others")
-                self._pool = _processes(self._preparer, self._workers)
-                pool.shutdown(wait=False)
-        return await self._run_apart(step, *given)
+        if self._in_processes:
+            return await loop.run_in_executor(self._threads, self._in_process, step, *given)
+        return await loop.run_in_executor(self._threads, timed, self._preparer, step, *given)
 
-    async def _run_apart(self, step: str, *given: Any) -> tuple[Any, float]:
-        async with self._turn:
-            if self._apart is None:
-                self._apart = _processes(self._preparer, 1)
+    def _in_process(self, step: str, *given: Any) -> tuple[Any, float]:
+        for _ in range(2):
             try:
-                return await asyncio.get_running_loop().run_in_executor(self._apart, _prepare_here, step, *given)
-            except BrokenExecutor:
-                self._apart.shutdown(wait=False)
-                self._apart = None
-                log.exception("an input killed the process that prepared it")
-                return EncoderFault("preparing the input failed"), 0.0
+                return self._own_process()(step, *given)
+            except ProcessDied as error:
+                self._processes.pop(threading.get_ident())
+                log.warning("a process that prepares inputs died: %s", error)
+        log.error("an input killed two processes that prepared it")
+        return EncoderFault(FAILED), 0.0
 
-    def close(self) -> None:
-        for pool in (self._pool, self._apart):
-            if pool is not None:
-                pool.shutdown(wait=False, cancel_futures=True)
+    def _own_process(self) -> PrepareProcess:
+        """This thread's, started where there is none."""
+        me = threading.get_ident()
+        with self._starting:
+            if self._closed:
+                raise RuntimeError("this pool is closed")
+            if me not in self._processes:
+                self._processes[me] = PrepareProcess(self._preparer)
+            return self._processes[me]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 
 import numpy as np
@@ -65,11 +66,13 @@ async def test_what_does_not_fit_the_device_fails_alone() -> None:
     assert isinstance(last, np.ndarray)
 
 
-async def test_what_cannot_be_prepared_fails_alone() -> None:
+async def test_what_cannot_be_prepared_fails_alone(caplog: pytest.LogCaptureFixture) -> None:
     first, refused, tripped = await outcomes("one", " ", "trip")
+    assert "ZeroDivisionError: a bug" in caplog.text
     assert isinstance(first, np.ndarray)
     assert isinstance(refused, InputError)
     assert isinstance(tripped, EncoderFault)
+    assert str(pickle.loads(pickle.dumps(tripped))) == "preparing the input failed: see the server's log"
 
 
 async def test_halved_batches_are_counted_where_the_encoder_halves() -> None:

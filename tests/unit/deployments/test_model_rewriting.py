@@ -133,12 +133,15 @@ async def test_a_query_without_a_structure_is_left_to_the_rules_and_not_asked_ag
         assert model.did == ["unstructured", "recalled"]
 
 
-async def test_a_broken_model_leaves_the_query_to_the_rules_and_its_neighbours_alone() -> None:
+async def test_a_broken_model_leaves_the_query_to_the_rules_and_its_neighbours_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with Model() as model:
         rewriter = model.rewriter()
         broken, fine = await asyncio.gather(by(rewriter, "show me a break"), by(rewriter, ASKED))
         assert broken[:2] == ("template", "a break")
-        assert "the model is broken" in broken[2]
+        assert broken[2] == "the query structurer failed: see the server's log"
+        assert "the model is broken" in caplog.text
         assert fine == ("model", BY_MODEL, "")
         model.structurer.batches.clear()
         await by(rewriter, "show me a break")

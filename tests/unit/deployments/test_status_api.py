@@ -11,6 +11,7 @@ import pytest
 
 from deployments.api import FINGERPRINT_HEADER, HttpLimits
 from deployments.batch_queue import BatchLimits
+from encoders import Prepared, Vectors
 from encoders.fake import FakeEncoder
 from retrieval import Hit, Query
 from retrieval.errors import IndexUnavailable, StorageFull
@@ -69,6 +70,19 @@ async def test_a_part_that_fails_is_told(start: Start, fault: Exception, status:
         assert answer.headers[FINGERPRINT_HEADER] == api.encoder.info.contract.fingerprint
         assert "secret" not in answer.text + ready.text
         assert len(api.errors) == 1
+
+
+class BrokenEncoder(FakeEncoder):
+    """A model with a bug that every input trips."""
+
+    def forward(self, batch: Sequence[Prepared]) -> Vectors:
+        raise RuntimeError("secret")
+
+
+async def test_readiness_says_what_failed_and_not_why(start: Start) -> None:
+    async with start(encoder=BrokenEncoder()) as api:
+        ready = await api.http.get("/health/ready")
+        assert (ready.status_code, ready.json()["detail"]) == (503, "the encoder failed: see the server's log")
 
 
 async def test_every_answer_carries_fingerprint_and_times(api: Api) -> None:
