@@ -117,21 +117,20 @@ class ItemService:
             if media is not None:
                 await self._files.release(media)
 
-    async def image(self, id: str) -> tuple[bytes, str]:
-        """An item's stored file and its type. Raises NotFound."""
+    async def media_of(self, id: str) -> tuple[str, str]:
+        """The address and the type of an item's image. Raises NotFound."""
         payload = (await self.get(id)).payload
-        data = None if payload.media is None else await self._files.read(payload.media)
-        if data is None:
+        if payload.media is None:
             raise NotFound(f"the item {id!r} has no image", "id", "no_image")
-        return data, payload.mime or "application/octet-stream"
+        return payload.media, payload.mime or "application/octet-stream"
 
-    async def thumbnail(self, id: str) -> bytes:
-        """A small JPEG, made when it is first asked for. Raises NotFound."""
-        payload = (await self.get(id)).payload
-        small = None if payload.media is None else await self._files.thumbnail(payload.media)
-        if small is None:
-            raise NotFound(f"the item {id!r} has no image", "id", "no_image")
-        return small
+    async def image(self, address: str) -> bytes:
+        """The image at an address, as it was sent. Raises NotFound."""
+        return _found(await self._files.read(address))
+
+    async def thumbnail(self, address: str) -> bytes:
+        """A small JPEG of it, made when it is first asked for. Raises NotFound."""
+        return _found(await self._files.thumbnail(address))
 
     def _payload(self, item: Item) -> Payload:
         """Everything but the vector; reads an image's header only, because the encoder decodes it anyway."""
@@ -214,3 +213,9 @@ class ItemService:
 
 def _same_content(old: Payload, new: Payload) -> bool:
     return (old.media, old.text, old.kind) == (new.media, new.text, new.kind)
+
+
+def _found(file: bytes | None) -> bytes:
+    if file is None:
+        raise NotFound("the item's image is gone", "id", "no_image")
+    return file

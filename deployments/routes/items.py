@@ -11,6 +11,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from deployments.bodies import is_multipart, parse_json, parse_object, read_form
 from deployments.errors import INTERNAL, BadRequest, Overloaded, Unavailable, status_of
+from deployments.item_files import THUMBNAIL_PX
 from deployments.items import Stored
 from deployments.openapi import json_body, json_or_form
 from deployments.render import error_content, json_response, record_content
@@ -30,7 +31,8 @@ from deployments.stages import Stages
 
 PathId = Annotated[str, Path(max_length=128, description="An item's id")]
 log = logging.getLogger(__name__)
-IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
+ASK_AGAIN = {"Cache-Control": "private, no-cache"}
+"""An item may get another image under its id: whoever kept one asks whether it is still that."""
 
 
 def router(services: Services) -> APIRouter:
@@ -122,17 +124,30 @@ def router(services: Services) -> APIRouter:
     @routes.get("/v1/items/{id}/image", response_class=Response, summary="An item's image, as it was sent")
     async def image(request: Request, id: PathId) -> Response:
         request.state.operation = "get_image"
-        data, mime = await items.image(id)
+        address, mime = await items.media_of(id)
+        tagged = ASK_AGAIN | {"ETag": f'"{address}"'}
+        if _has(request, tagged["ETag"]):
+            return Response(status_code=304, headers=tagged)
         # Never sniffed and never run: what was uploaded comes back on this origin.
         safe = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
-        return Response(data, media_type=mime, headers=IMMUTABLE | safe)
+        return Response(await items.image(address), media_type=mime, headers=tagged | safe)
 
     @routes.get("/v1/items/{id}/thumbnail", response_class=Response, summary="A small JPEG of an item's image")
     async def thumbnail(request: Request, id: PathId) -> Response:
         request.state.operation = "get_thumbnail"
-        return Response(await items.thumbnail(id), media_type="image/jpeg", headers=IMMUTABLE)
+        address, _ = await items.media_of(id)
+        tagged = ASK_AGAIN | {"ETag": f'"{address}-{THUMBNAIL_PX}"'}
+        if _has(request, tagged["ETag"]):
+            return Response(status_code=304, headers=tagged)
+        return Response(await items.thumbnail(address), media_type="image/jpeg", headers=tagged)
 
     return routes
+
+
+def _has(request: Request, tag: str) -> bool:
+    """Whether the caller has kept what is tagged so (`If-None-Match`, RFC 9110: compared weakly)."""
+    kept = request.headers.get("if-none-match", "").split(",")
+    return any(one.strip().removeprefix("W/") in (tag, "*") for one in kept)
 
 
 def _json(raw: bytes) -> Any:

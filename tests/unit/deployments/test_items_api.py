@@ -59,6 +59,25 @@ async def test_an_image_is_taken_in_three_shapes(api: Api, picture: Picture, sha
     assert image.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize("which", ["image", "thumbnail"])
+async def test_whoever_kept_an_image_asks_and_learns_of_another(api: Api, picture: Picture, which: str) -> None:
+    await api.add(id="cat", image=b64(picture("red")))
+    path = f"/v1/items/cat/{which}"
+    first = await api.http.get(path)
+    assert first.headers["cache-control"] == "private, no-cache"
+    tag = first.headers["etag"]
+    for known in (tag, f"W/{tag}", f'"another", {tag}', "*"):
+        same = await api.http.get(path, headers={"If-None-Match": known})
+        assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
+    await api.add(id="cat", image=b64(picture("blue")))
+    other = await api.http.get(path, headers={"If-None-Match": tag})
+    assert other.status_code == 200
+    assert other.content != first.content
+    assert other.headers["etag"] != tag
+    await api.http.delete("/v1/items/cat")
+    assert (await api.http.get(path, headers={"If-None-Match": tag})).status_code == 404
+
+
 async def test_a_text_file_as_a_form_field_is_a_text(api: Api) -> None:
     answer = await api.http.post("/v1/items", files={"text": ("a.txt", "grüner Baum".encode(), "text/plain")})
     assert answer.status_code == 201, answer.text

@@ -62,6 +62,10 @@ def service(folder: Path, *, sole_writer: bool = True, index: MemoryIndex | None
     )
 
 
+async def image(items: ItemService, id: str) -> bytes:
+    return await items.image((await items.media_of(id))[0])
+
+
 def files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
@@ -70,9 +74,9 @@ async def test_the_last_item_takes_the_file_and_its_thumbnail_with_it(tmp_path: 
     items = service(tmp_path)
     for id in ("one", "two"):
         await items.add(Item(id=id, image=PICTURE), Stages())
-    await items.thumbnail("one")
+    await items.thumbnail((await items.media_of("one"))[0])
     await items.delete("one")
-    assert (await items.image("two"))[0] == PICTURE
+    assert await image(items, "two") == PICTURE
     await items.delete("two")
     assert files(tmp_path) == []
 
@@ -100,7 +104,7 @@ async def test_a_stored_item_has_its_file_whatever_is_deleted_beside_it(tmp_path
         add = items.add(Item(id=kept, image=PICTURE), Stages())
         await asyncio.gather(delete(passing), add, *([] if same_id else [delete(passing)]))
         if await items.existing([kept]):
-            assert (await items.image(kept))[0] == PICTURE
+            assert await image(items, kept) == PICTURE
             survived += 1
         await delete(kept)
     assert same_id or survived == 30
@@ -111,7 +115,7 @@ async def test_a_stored_item_has_its_file_whatever_is_deleted_beside_it(tmp_path
 async def test_an_item_that_gets_other_content_lets_its_file_go(tmp_path: Path, after: Item) -> None:
     items = service(tmp_path)
     await items.add(Item(id="one", image=PICTURE), Stages())
-    await items.thumbnail("one")
+    await items.thumbnail((await items.media_of("one"))[0])
     assert (await items.add(after, Stages())).outcome == "updated"
     assert [path.name for path in files(tmp_path)] == ([] if after.image is None else [MediaStore.address(OTHER)])
 
@@ -121,8 +125,8 @@ async def test_a_file_that_another_item_names_outlives_the_change(tmp_path: Path
     for id in ("one", "two"):
         await items.add(Item(id=id, image=PICTURE), Stages())
     await items.add(Item(id="one", image=OTHER), Stages())
-    assert (await items.image("two"))[0] == PICTURE
-    assert (await items.image("one"))[0] == OTHER
+    assert await image(items, "two") == PICTURE
+    assert await image(items, "one") == OTHER
 
 
 async def test_of_a_row_that_was_refused_no_file_is_left(tmp_path: Path) -> None:
