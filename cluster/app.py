@@ -29,7 +29,6 @@ from deployments.rewriting import RewriteDefaults
 from deployments.services import RerankDefaults
 from deployments.structurer import StructurerDeployment
 from encoders.enhance import Enhancement
-from encoders.images import ImageLimits
 from retrieval import EmbeddedOptions, MilvusOptions
 
 
@@ -97,7 +96,7 @@ def scale_options(scale: ScaleSettings) -> dict[str, Any]:
 def encoder_options(settings: Settings, encoder: EncoderSettings) -> ModelOptions:
     return ModelOptions(
         name=encoder.name,
-        options={"limits": image_limits(settings)} | settings.options_of(encoder.name, encoder),
+        options=settings.options_of(encoder.name, encoder),
         limits=BatchLimits(
             max_batch_size=encoder.max_batch_size,
             max_batch_cost=encoder.max_batch_cost,
@@ -113,7 +112,7 @@ def reranker_options(settings: Settings) -> ModelOptions:
     rerank = settings.rerank
     return ModelOptions(
         name=rerank.name,
-        options={"limits": image_limits(settings)} | settings.options_of_reranker(rerank.name),
+        options=settings.options_of_reranker(rerank.name),
         limits=BatchLimits(
             max_batch_size=rerank.max_batch_size, max_batch_cost=rerank.max_batch_cost, max_queued=rerank.max_queued
         ),
@@ -131,10 +130,6 @@ def structurer_options(settings: Settings) -> ModelOptions:
     )
 
 
-def image_limits(settings: Settings) -> ImageLimits:
-    return ImageLimits(max_bytes=settings.images.max_bytes, max_pixels=settings.images.max_pixels)
-
-
 def retriever_options(settings: Settings) -> RetrieverOptions:
     index = settings.index
     return RetrieverOptions(
@@ -150,7 +145,7 @@ def ingress_options(settings: Settings) -> IngressOptions:
     rerank = settings.rerank
     return IngressOptions(
         media_path=_media_path(settings),
-        images=image_limits(settings),
+        images=settings.image_limits,
         http=HttpLimits(settings.http.max_body_bytes, settings.http.request_timeout_s),
         encode_call_items=settings.encoder.max_batch_size,
         bulk_calls=settings.encoder.bulk_calls,
@@ -185,7 +180,7 @@ def ocr_options(settings: Settings) -> OcrOptions:
     ocr = settings.ocr
     return OcrOptions(
         media_path=_media_path(settings),
-        images=image_limits(settings),
+        images=settings.image_limits,
         enhancement=Enhancement(**ocr.enhance.model_dump()),
         limits=OcrLimits(max_queued=ocr.max_queued, sweep_interval_s=ocr.sweep_interval_s),
         threads=ocr.threads,

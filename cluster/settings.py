@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 from pydantic import Field, SecretStr, ValidationError, model_validator
@@ -29,6 +29,9 @@ from cluster.model_settings import (
 from cluster.ocr_settings import OcrSettings
 from cluster.page_settings import PageSettings
 from cluster.section import ScaleSettings, Section
+
+if TYPE_CHECKING:
+    from encoders.images import ImageLimits
 
 PROFILES = Path(__file__).parent / "profiles"
 MAX_IMAGE_PIXELS = 89_478_485
@@ -160,21 +163,28 @@ class Settings(BaseSettings):
             require_checkpoint(model.name, model.options, f"{path}.options.model")
 
     def options_of(self, encoder: str, section: EncoderSettings | None = None) -> dict[str, Any]:
-        """What to load an encoder with: the options of the section that names it, and the cache where it has one."""
-        own: dict[str, Any] = {"cache_dir": self.cache_dir} if encoder in EXPORTING_ENCODERS else {}
+        """What to load an encoder with: the options of the section that names it, over its folders and image limits."""
+        own: dict[str, Any] = {"limits": self.image_limits}
+        own |= {"cache_dir": self.cache_dir} if encoder in EXPORTING_ENCODERS else {}
         return own | self._options_beside(section or self.encoder, encoder)
 
     def options_of_reranker(self, reranker: str) -> dict[str, Any]:
         """What to load a reranker with: as `options_of`."""
-        return self._options_beside(self.rerank, reranker)
+        return {"limits": self.image_limits} | self._options_beside(self.rerank, reranker)
 
     def options_of_structurer(self, structurer: str) -> dict[str, Any]:
-        """What to load a query structurer with: as `options_of`."""
+        """What to load a query structurer with: as `options_of`, and no limits, as it sees no images."""
         return self._options_beside(self.queries.structurer, structurer)
 
     def _options_beside(self, section: ModelSettings, model: str) -> dict[str, Any]:
         own: dict[str, Any] = {"models_dir": self.models_dir} if model in PULLED_MODELS else {}
         return own | (section.options if model == section.name else {})
+
+    @property
+    def image_limits(self) -> ImageLimits:
+        from encoders.images import ImageLimits  # not at the top: the tree must load without Pillow
+
+        return ImageLimits(max_bytes=self.images.max_bytes, max_pixels=self.images.max_pixels)
 
     @property
     def models_dir(self) -> Path:

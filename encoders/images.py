@@ -60,7 +60,7 @@ class ImageLimits:
     """What an image may cost. A decoded pixel takes three to four bytes of memory."""
 
     max_bytes: int = 20 * 1024 * 1024
-    max_pixels: int = 50_000_000
+    max_pixels: int = 64_000_000
 
     def __post_init__(self) -> None:
         if self.max_bytes < 1:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cluster.evaluation.captions import CaptionedImage
     from cluster.evaluation.run import Evaluation, Task
     from encoders.base import Encoder
+    from encoders.images import ImageLimits
     from encoders.queries import QueryStructurer, Rewrite
     from encoders.reranking import Reranker
 
@@ -98,7 +99,7 @@ def evaluate(
         if reranker is not None:
             reranker.close()
     if html is not None:
-        _write_report(evaluation, html)
+        _write_report(evaluation, settings.image_limits, html)
     if as_json:
         write_json(evaluation.to_json())
     else:
@@ -165,11 +166,11 @@ def _run(
         )
 
 
-def _write_report(evaluation: Evaluation, path: Path) -> None:
+def _write_report(evaluation: Evaluation, limits: ImageLimits, path: Path) -> None:
     from cluster.evaluation.report import render_report
     from cluster.files import write_text
 
-    write_text(path, render_report(evaluation))
+    write_text(path, render_report(evaluation, limits))
     remark(f"report: {path}")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 from html import escape
 
 import numpy as np
@@ -18,8 +19,8 @@ THUMBNAIL_PX = 224
 COLUMNS = ("R@1", "R@5", "R@10", "median rank", "queries", "documents", "R@10 by chance")
 
 
-def render_report(evaluation: Evaluation) -> str:
-    """The page. Raises MissingExtra without matplotlib."""
+def render_report(evaluation: Evaluation, limits: ImageLimits) -> str:
+    """The page; `limits` are those that the photos were encoded under. Raises MissingExtra without matplotlib."""
     info = evaluation.info
     intro = f"Encoder {info.name}, vector contract {info.contract.fingerprint}, {len(evaluation.images)} photos"
     if evaluation.reranker is not None:
@@ -28,7 +29,7 @@ def render_report(evaluation: Evaluation) -> str:
         f'<p><img style="max-width:100%" src="{data_uri(plot(evaluation), "image/svg+xml")}" alt="{name}"></p>'
         for plot, name in ((recall_bars, "recall by task"), (recall_curves, "recall against k"))
     )
-    body = _table(evaluation) + plots + "".join(_queries(evaluation))
+    body = _table(evaluation) + plots + "".join(_queries(evaluation, limits))
     return render_page("Crossray retrieval evaluation", intro, body, f"{info.contract.to_json()}")
 
 
@@ -53,13 +54,16 @@ def _row(task: Task) -> str:
     return f"<tr><th>{escape(f'{task.scope} {task.name}')}</th>{values}</tr>"
 
 
-def _queries(evaluation: Evaluation) -> Iterable[str]:
-    thumbnails: dict[int, str] = {}
+def _queries(evaluation: Evaluation, limits: ImageLimits) -> Iterable[str]:
+    @cache
+    def picture(row: int) -> str:
+        return data_uri(thumbnail(evaluation.images[row].path.read_bytes(), limits, THUMBNAIL_PX), "image/jpeg")
+
     for task in evaluation.tasks:
         if task.name != "text_to_image":
             continue
         for name, chosen in (("best", _best(task, evaluation)), ("worst", _worst(task, evaluation))):
-            sections = [_section(evaluation, task, query, thumbnails) for query in chosen]
+            sections = [_section(evaluation, task, query, picture) for query in chosen]
             yield f"<section><h2>{escape(task.scope)}: the {name} queries</h2></section>{render_sections(sections)}"
 
 
@@ -83,7 +87,7 @@ def _one_a_photo(task: Task, evaluation: Evaluation, order: Iterable[int]) -> li
     return list(chosen.values())
 
 
-def _section(evaluation: Evaluation, task: Task, query: int, thumbnails: dict[int, str]) -> SheetSection:
+def _section(evaluation: Evaluation, task: Task, query: int, picture: Callable[[int], str]) -> SheetSection:
     captions = evaluation.embedded.captions[task.scope]
     right = int(captions.owner[query])
     scores = evaluation.embedded.images.document @ captions.query[query]
@@ -92,20 +96,13 @@ def _section(evaluation: Evaluation, task: Task, query: int, thumbnails: dict[in
         SheetHit(
             score=float(scores[row]),
             source=f"{evaluation.images[row].name}{' ← the right one' if row == right else ''}",
-            thumbnail=_thumbnail(evaluation, int(row), thumbnails),
+            thumbnail=picture(int(row)),
         )
         for row in top
     ]
     return SheetSection(
         title=evaluation.embedded.texts[task.scope][query],
         hits=hits,
-        query_image=_thumbnail(evaluation, right, thumbnails),
+        query_image=picture(right),
         note=f"The right photo is at rank {task.ranks.rank[query]} of {task.documents}.",
     )
-
-
-def _thumbnail(evaluation: Evaluation, row: int, thumbnails: dict[int, str]) -> str:
-    if row not in thumbnails:
-        data = evaluation.images[row].path.read_bytes()
-        thumbnails[row] = data_uri(thumbnail(data, ImageLimits(), THUMBNAIL_PX), "image/jpeg")
-    return thumbnails[row]

@@ -18,7 +18,9 @@ from cluster.evaluation.captions import CaptionedImage, load_captions
 from cluster.evaluation.report import render_report
 from cluster.evaluation.run import evaluate
 from encoders.base import EncoderInput, Prepared, Role, normalise
+from encoders.errors import InputError
 from encoders.fake import FakeEncoder, FakePreparer
+from encoders.images import ImageLimits
 from encoders.queries import RuleStructurer
 from encoders.queries.fake import FakeStructurer
 
@@ -133,8 +135,25 @@ def test_a_photo_that_cannot_be_decoded_is_named(photos: list[CaptionedImage]) -
         evaluate(FakeEncoder(), photos)
 
 
+def test_photos_are_held_to_the_limits_of_the_settings(
+    photos: list[CaptionedImage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["eval", str(photos[0].path.parent), "--encoder", "fake", "--json"]
+    Image.new("RGB", (64, 32), "red").save(photos[0].path)
+    monkeypatch.setenv("CROSSRAY_IMAGES__MAX_PIXELS", "2048")
+    CliRunner().invoke(build_app(), command, catch_exceptions=False)
+    monkeypatch.setenv("CROSSRAY_IMAGES__MAX_PIXELS", "2047")
+    with pytest.raises(BadDataset, match="64×32 pixels, and at most 2047 are taken"):
+        CliRunner().invoke(build_app(), command, catch_exceptions=False)
+
+
+def test_the_report_holds_photos_to_the_limits_of_the_evaluation(photos: list[CaptionedImage]) -> None:
+    with pytest.raises(InputError, match="at most 1 are taken"):
+        render_report(evaluate(FakeEncoder(), photos), ImageLimits(max_pixels=1))
+
+
 def test_the_report_is_self_contained_and_escapes(photos: list[CaptionedImage]) -> None:
-    page = render_report(evaluate(FakeEncoder(), photos))
+    page = render_report(evaluate(FakeEncoder(), photos), ImageLimits())
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
     assert sources
     assert all(source.startswith("data:image/") for source in sources)

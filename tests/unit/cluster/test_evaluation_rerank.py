@@ -17,6 +17,7 @@ from cluster.evaluation.run import evaluate
 from encoders.base import Prepared, Vectors
 from encoders.fake import FakeEncoder
 from encoders.fake_reranker import FakeReranker
+from encoders.images import ImageLimits
 from encoders.queries import RuleStructurer
 from encoders.reranking import Scores
 
@@ -82,7 +83,7 @@ def test_rewritten_queries_are_reranked_too_and_the_report_names_the_reranker(ph
         "text_to_image_template_rerank_2",
         "image_to_text",
     ]
-    assert "reranked by fake-reranker" in render_report(evaluation)
+    assert "reranked by fake-reranker" in render_report(evaluation, ImageLimits())
 
 
 def test_the_command_reports_each_depth(photos: list[CaptionedImage]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 
 from cluster.environment import ray_environment
 from cluster.errors import SettingsError
-from cluster.settings import MAX_IMAGE_PIXELS, Settings, load_settings, profile_names
+from cluster.settings import MAX_IMAGE_PIXELS, ImageSettings, Settings, load_settings, profile_names
 from encoders.images import ImageLimits
 from encoders.registry import load_encoder
 
@@ -101,6 +102,18 @@ def test_only_a_milvus_server_has_more_than_one_owner(monkeypatch: pytest.Monkey
         load_settings("milvus")
     monkeypatch.setenv("CROSSRAY_INDEX__URI", "http://milvus.example:19530")
     assert load_settings("milvus").index.scale.max_replicas == 2
+
+
+def test_the_limits_of_images_are_those_of_the_decoder() -> None:
+    assert ImageSettings().model_dump() == asdict(ImageLimits())
+
+
+@pytest.mark.parametrize(("kind", "name"), [("options_of", "fake"), ("options_of_reranker", "fake-reranker")])
+def test_models_are_loaded_under_the_limits_of_the_settings(
+    kind: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CROSSRAY_IMAGES__MAX_PIXELS", "80000000")
+    assert getattr(load_settings(), kind)(name)["limits"].max_pixels == 80_000_000
 
 
 def test_as_many_pixels_are_taken_as_the_decoder_takes() -> None:
