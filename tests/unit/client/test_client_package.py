@@ -1,0 +1,115 @@
+"""The package as such: what it loads, its errors, and that its answers are the API's."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+import subprocess
+import sys
+
+import pytest
+from pydantic import BaseModel
+
+import crossray_client
+from crossray_client import answers
+from crossray_client.decode import decode
+from crossray_client.errors import ApiError, ClientClosed, FingerprintMismatch, NoAnswer, UnexpectedAnswer
+from deployments.schemas import errors, items, match, rerank, search, status
+
+AGREED: list[tuple[type, type[BaseModel]]] = [
+    (answers.Hit, search.HitAnswer),
+    (answers.Stage, search.StageAnswer),
+    (answers.Rewrite, search.RewriteAnswer),
+    (answers.Search, search.SearchAnswer),
+    (answers.Item, items.ItemAnswer),
+    (answers.Stored, items.StoredAnswer),
+    (answers.ItemPage, items.ItemPage),
+    (answers.Lookup, items.LookupAnswer),
+    (answers.Failure, errors.ErrorDetail),
+    (answers.Match, match.MatchAnswer),
+    (answers.RankedDocument, rerank.RerankedDocument),
+    (answers.Ranked, rerank.RerankResult),
+    (answers.Reranked, rerank.RerankAnswer),
+    (answers.Model, status.ModelAnswer),
+    (answers.Models, status.ModelsAnswer),
+    (answers.Health, status.HealthAnswer),
+]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), AGREED, ids=lambda kind: kind.__name__)
+def test_the_client_has_every_field_of_the_api(ours: type, theirs: type[BaseModel]) -> None:
+    """A field that the API gains is missing here until the client has it too."""
+    assert {field.name for field in dataclasses.fields(ours)} == set(theirs.model_fields) - {"object"}
+
+
+def test_a_search_takes_every_field_of_the_api() -> None:
+    import inspect
+
+    ours = set(inspect.signature(crossray_client.Client.search).parameters) - {"self"}
+    # Both are the client's own: it pins a fingerprint once, for every call.
+    assert ours == set(search.SearchRequest.model_fields) - {"fingerprint", "contract"}
+    assert {field.name for field in dataclasses.fields(crossray_client.Part)} == set(search.Part.model_fields)
+    new = {field.name for field in dataclasses.fields(crossray_client.NewItem)}
+    assert new == set(items.Item.model_fields) - {"contract"}
+
+
+def test_it_loads_nothing_heavy_and_nothing_of_ours() -> None:
+    script = (
+        "import sys, crossray_client\n"
+        "heavy = {'numpy', 'torch', 'ray', 'pydantic', 'PIL', 'fastapi', 'encoders', 'retrieval', 'deployments',"
+        " 'cluster'}\n"
+        "print(*sorted(heavy & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.stdout, ran.stderr) == ("\n", "")
+
+
+def test_both_clients_have_the_same_calls() -> None:
+    sync, other = (
+        {name for name in dir(kind) if name[0] != "_"} for kind in (crossray_client.Client, crossray_client.AsyncClient)
+    )
+    assert sync == other
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NoAnswer("http://server", "reset", False),
+        ClientClosed("http://server", "closed"),
+        UnexpectedAnswer("http://server", "what?"),
+        ApiError(429, "overloaded", "full", "text", "rate_limit_error", 2.0),
+        FingerprintMismatch(409, "fingerprint_mismatch", "other", "fingerprint", "conflict_error", "f00"),
+    ],
+)
+def test_errors_survive_a_process_boundary(error: Exception) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), vars(again), str(again)) == (type(error), vars(error), str(error))
+
+
+HEALTH = {"status": "ok", "encoder": "fake", "count": 3}
+
+
+def test_a_newer_servers_fields_are_passed_over() -> None:
+    assert decode(answers.Health, HEALTH | {"new": 1}) == answers.Health(status="ok", encoder="fake", count=3)
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        ({}, "answer.status is missing"),
+        (HEALTH | {"status": 1}, "answer.status is int, not str"),
+        (HEALTH | {"count": "3"}, "answer.count is str, not int"),
+        (HEALTH | {"count": True}, "answer.count is bool, not int"),
+        ([], "answer is list, not an object"),
+    ],
+)
+def test_what_does_not_fit_is_named(body: object, fault: str) -> None:
+    with pytest.raises(ValueError, match=f"^{fault}"):
+        decode(answers.Health, body)
+
+
+def test_types_of_metadata_are_kept() -> None:
+    metadata = {"a": 1, "b": 1.5, "c": True, "d": "1"}
+    item = decode(answers.Item, {"id": "a", "kind": "text", "metadata": metadata, "vector": [1, 0.5]})
+    assert [(type(value), value) for value in item.metadata.values()] == [(type(v), v) for v in metadata.values()]
+    assert item.vector == [1.0, 0.5]
