@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from cluster.errors import ClusterError
+from retrieval.filters import KEY, KEY_RULE
 
 Scalar: TypeAlias = str | int | float | bool
-KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 INTEGER = re.compile(r"[+-]?\d{1,15}")
 DECIMAL = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+)([eE][+-]?\d{1,2})?")
 TERM = re.compile(r"\s*(?P<field>[\w.:/-]+)\s*(?P<op>>=|<=|!=|=|>|<)\s*(?P<value>\"[^\"]*\"|[^,]*?)\s*(?:,|$)")
@@ -38,7 +38,7 @@ def parse_tags(terms: Sequence[str]) -> tuple[tuple[str, ...], dict[str, Scalar]
         if not equals:
             tags.append(term)
         elif not KEY.fullmatch(key):
-            raise ClusterError(f"--tag {term}: a metadata key is letters, digits and _, not {key!r}")
+            raise ClusterError(f"--tag {term}: a metadata key is {KEY_RULE}, which {key!r} is not")
         else:
             metadata[key] = parse_scalar(value)
     return tuple(tags), metadata

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.checkpoints import Checkpoint
-from encoders.errors import EncoderError, MissingExtra, ModelUnavailable
+from encoders.errors import EncoderError, ModelUnavailable
 from encoders.extras import require
 from encoders.precision import Precision, compute_dtype, weight_options
 from encoders.qwen3_vl.family import Pooling
@@ -213,7 +213,7 @@ def compile_layers(model: Any) -> None:
 def pick_attention(attention: str, device: str, precision: Precision) -> str:
     """`auto` becomes FlashAttention-2 where it is installed and can run (CUDA, half precision), else SDPA.
 
-    Raises MissingExtra or ModelUnavailable when FlashAttention-2 is asked for and cannot be had.
+    Raises ModelUnavailable when FlashAttention-2 is asked for and cannot be had.
     """
     torch = require("torch", "qwen")
     installed = importlib.util.find_spec("flash_attn") is not None
@@ -224,7 +224,7 @@ def pick_attention(attention: str, device: str, precision: Precision) -> str:
     if attention not in ("sdpa", "flash_attention_2", "eager"):
         raise ModelUnavailable(f"unknown attention {attention!r}; it is one of auto, sdpa, flash_attention_2, eager")
     if attention == "flash_attention_2" and not installed:
-        raise MissingExtra("flash-attn", "qwen")
+        raise ModelUnavailable("FlashAttention-2 is not installed, and no extra brings it: pip install flash-attn")
     if attention == "flash_attention_2" and not fits:
         raise ModelUnavailable(f"FlashAttention-2 needs CUDA and half precision, not {precision} on {device}")
     return attention

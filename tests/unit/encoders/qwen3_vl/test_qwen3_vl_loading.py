@@ -135,7 +135,7 @@ def test_attention_is_picked_by_what_is_there() -> None:
     assert pick_attention("eager", "cpu", "fp32") == "eager"
     with pytest.raises(ModelUnavailable, match="unknown attention"):
         pick_attention("fast", "cpu", "fp32")
-    with pytest.raises((ImportError, ModelUnavailable)):
+    with pytest.raises(ModelUnavailable, match=r"pip install flash-attn|needs CUDA"):
         pick_attention("flash_attention_2", "cpu", "bf16")
 
 
