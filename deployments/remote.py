@@ -164,7 +164,10 @@ class RemoteIndex:
         )
 
     async def search(self, query: Query) -> list[Hit]:
-        return (await self._search(query)).unwrap()
+        answer = await self._search(query)
+        if answer.is_deferred:
+            answer = await self._ask(lambda: self._handle.search_alone.remote(query))
+        return answer.unwrap()
 
     async def search_text(self, query: TextQuery) -> list[Hit]:
         return (await self._search_text(query)).unwrap()

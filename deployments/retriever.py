@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
@@ -33,10 +34,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer(Generic[T]):
-    """A value or the index's error, whichever it was."""
+    """A value or the index's error, whichever it was; or neither yet, see `RetrieverWorker.search`."""
 
     value: T | None
     error: RetrievalError | None = None
+    is_deferred: bool = False
 
     def unwrap(self) -> T:
         if self.error is not None:
@@ -52,13 +54,23 @@ class RetrieverWorker:
         self._writing = IdLocks()
 
     async def search(self, queries: Sequence[Query]) -> list[Answer[list[Hit]]]:
-        """One answer a query. A query that fails is found by asking one by one, and fails alone."""
+        """One answer a query. A query that would keep the others waiting is deferred: ask it by `search_alone`."""
+        at_once = [self._index.answers_at_once(query) for query in queries]
+        answers = iter(await self._search(list(compress(queries, at_once))))
+        return [next(answers) if now else Answer(None, is_deferred=True) for now in at_once]
+
+    async def search_alone(self, query: Query) -> Answer[list[Hit]]:
+        """However long it takes."""
+        return (await self._search([query]))[0]
+
+    async def _search(self, queries: Sequence[Query]) -> list[Answer[list[Hit]]]:
+        """A query that fails is found by asking one by one, and fails alone."""
         try:
             return [Answer(hits) for hits in await self._index.search(queries)]
         except RetrievalError as error:
             if len(queries) == 1:
                 return [Answer(None, error)]
-            return [(await self.search([query]))[0] for query in queries]
+            return [(await self._search([query]))[0] for query in queries]
 
     async def search_text(self, queries: Sequence[TextQuery]) -> list[Answer[list[Hit]]]:
         """As `search`, by words."""

@@ -133,6 +133,10 @@ class VectorIndex(Protocol):
         first by BM25, ties by id. Raises Unsupported where the back end cannot."""
         ...
 
+    def answers_at_once(self, query: Query) -> bool:
+        """False where `search` would read much for this query first, and keep others of its call waiting."""
+        ...
+
     async def count(self, filter: Filter | None = None) -> int: ...
 
     async def scan(self, after: str = "", limit: int = 1000) -> list[Record]:

@@ -58,6 +58,9 @@ class MemoryIndex:
             answers.append(sorted(hits, key=lambda hit: (-hit.score, hit.id))[: query.top_k])
         return answers
 
+    def answers_at_once(self, query: Query) -> bool:
+        return True
+
     async def count(self, filter: Filter | None = None) -> int:
         return len(self._matching(filter))
 

@@ -1,7 +1,8 @@
 """Filters over all rows at once: a column per field that is filtered on, a boolean mask per filter.
 
-A column is read from SQLite when a filter first names its field, and is kept up to date from then on. At most
-`MAX_COLUMNS` are kept, so that metadata of a thousand different keys costs nothing until someone filters on them.
+A column is read from SQLite (`column_reading`) when a filter first names its field, and is kept up to date from then
+on. At most `MAX_COLUMNS` are kept, so that metadata of a thousand different keys costs nothing until someone filters on
+them.
 
 A text, boolean or set of tags is held as the number of its distinct value: a condition is decided once a distinct
 value and spread over the rows by one lookup. Numbers are held as they are, and long texts, `TEXTS`, folded once.
@@ -9,7 +10,6 @@ value and spread over the rows by one lookup. Numbers are held as they are, and 
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from retrieval.base import Payload
 from retrieval.embedded.rows import Rows
-from retrieval.embedded.store import Store
 from retrieval.filters import (
     MAX_NODES,
     METADATA,
@@ -40,6 +39,8 @@ from retrieval.filters import (
 Mask = NDArray[np.bool_]
 MAX_COLUMNS = MAX_NODES
 """As many as the largest filter can name."""
+ALWAYS = "kind"
+"""The column that stays: a search for a target needs it, and may run on the event loop."""
 
 
 class Column:
@@ -72,6 +73,10 @@ class Column:
             code = self._code_of[key] = len(self._distinct)
             self._distinct.append(value if isinstance(value, tuple) else (value,))
         return code
+
+    def arrange(self, slots: NDArray[np.int64]) -> None:
+        """What stood in `slots` now stands in 0, 1, …"""
+        self._codes, self._numbers = self._codes[slots], self._numbers[slots]
 
     def move(self, last: int, slot: int) -> None:
         self._codes[slot] = self._codes[last]
@@ -114,14 +119,13 @@ class Column:
 class Columns:
     """The columns in use. The caller sees to it that nothing changes meanwhile."""
 
-    def __init__(self, rows: Rows, store: Store) -> None:
+    def __init__(self, rows: Rows) -> None:
         self._rows = rows
-        self._store = store
         self._columns: OrderedDict[str, Column] = OrderedDict()
 
     @property
     def nbytes(self) -> int:
-        return sum(column.nbytes for column in self._columns.values())
+        return sum(column.nbytes for column in list(self._columns.values()))
 
     def missing(self, filter: Filter) -> set[str]:
         """The fields of a filter that have no column yet. The others count as just used."""
@@ -130,24 +134,11 @@ class Columns:
             self._columns.move_to_end(field)
         return named - self._columns.keys()
 
-    def load(self, field: str) -> None:
-        """Reads a field of every row from SQLite; the column used longest ago makes room."""
-        column = Column(max(self._rows.count, 1024))
-        slot_of = dict(zip(self._rows.seqs.tolist(), range(self._rows.count), strict=True))
-        key = field.removeprefix(METADATA)
-        for seq, stored in self._store.column("metadata" if field.startswith(METADATA) else field):
-            value = stored
-            if field.startswith(METADATA):
-                value = json.loads(stored).get(key)
-            elif field == "tags":
-                value = tuple(json.loads(stored))
-            elif field in TEXTS and stored is not None:
-                value = fold(stored)
-            if value is not None and seq in slot_of:
-                column.set(slot_of[seq], value)
+    def add(self, field: str, column: Column) -> None:
+        """Takes a field of every row; the column used longest ago makes room."""
         self._columns[field] = column
         while len(self._columns) > MAX_COLUMNS:
-            self._columns.popitem(last=False)
+            del self._columns[next(name for name in self._columns if name != ALWAYS)]
 
     def put(self, slots: Sequence[int], payloads: Sequence[Payload]) -> None:
         for field, column in list(self._columns.items()):

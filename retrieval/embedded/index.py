@@ -14,7 +14,7 @@ import contextlib
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +23,7 @@ import numpy as np
 
 from retrieval.base import Hit, IndexHealth, Payload, Query, Record, TextQuery, Vector
 from retrieval.durable import OwnerLock, make_folder
+from retrieval.embedded.columns import ALWAYS
 from retrieval.embedded.ivf import load_faiss
 from retrieval.embedded.snapshot import Snapshot, load_snapshot, save_snapshot
 from retrieval.embedded.store import Change, Store
@@ -84,6 +85,7 @@ class EmbeddedIndex:
         self._closing = threading.Lock()
         self._closed = False
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="index-search")
+        self._column_pool = ThreadPoolExecutor(1, thread_name_prefix="index-columns")
         self._background = ThreadPoolExecutor(1, thread_name_prefix="index-build")
         self._build: Future[None] | None = None
         self._writer = GroupWriter(self._commit)
@@ -114,7 +116,7 @@ class EmbeddedIndex:
         if filter is None:
             self._require_open()
             return self._structure.rows.count
-        return await self._in_thread(lambda: self._structure.count(filter))
+        return await self._in_thread(lambda: self._structure.count(filter), [filter])
 
     async def search(self, queries: Sequence[Query]) -> list[list[Hit]]:
         vectors = [check_query(query, self._dim) for query in queries]
@@ -122,7 +124,10 @@ class EmbeddedIndex:
         if floats <= INLINE_FLOATS and all(query.filter is None for query in queries):
             self._require_open()
             return self._search(queries, vectors)
-        return await self._in_thread(lambda: self._search(queries, vectors))
+        return await self._in_thread(lambda: self._search(queries, vectors), [query.filter for query in queries])
+
+    def answers_at_once(self, query: Query) -> bool:
+        return self._structure.has_columns(query.filter)
 
     async def search_text(self, queries: Sequence[TextQuery]) -> list[list[Hit]]:
         for query in queries:
@@ -174,6 +179,7 @@ class EmbeddedIndex:
             self._writer.close()
             self._background.shutdown(cancel_futures=True)
             self._pool.shutdown()
+            self._column_pool.shutdown()
             rows = self._structure.rows
             if rows.count >= SNAPSHOT_ROWS and self._snapshot_seq < int(rows.seqs.max()):
                 self._save_snapshot()
@@ -184,9 +190,11 @@ class EmbeddedIndex:
         if self._closed:
             raise IndexUnavailable(f"the index at {self._folder} is closed")
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
+    async def _in_thread(self, work: Callable[[], T], filters: Iterable[Filter | None] = ()) -> T:
+        """What has to read columns first waits in a line of its own, and holds up only its like."""
         self._require_open()
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        pool = self._pool if all(map(self._structure.has_columns, filters)) else self._column_pool
+        return await asyncio.get_running_loop().run_in_executor(pool, work)
 
     def _commit(self, writes: Sequence[Write]) -> list[int]:
         """Runs in the writing thread: to disk, then to memory, in the order of the calls."""
@@ -268,7 +276,7 @@ class EmbeddedIndex:
                 break
             self._structure.restore([id_of[seq] for seq in found], np.asarray(found), matrix, None)
             after = found[-1]
-        self._structure.load_columns({"kind"})
+        self._structure.load_columns({ALWAYS})
 
 
 def _to_hit(found: Found, payloads: dict[int, Payload]) -> Hit:

@@ -101,9 +101,9 @@ class Store:
         matrix = np.frombuffer(b"".join(row[1] for row in rows), np.float32).reshape(len(rows), self._dim)
         return [row[0] for row in rows], matrix
 
-    def column(self, name: str) -> list[tuple[int, Any]]:
-        """`(seq, value)` of one column of every item, as SQLite holds it."""
-        return self._read(f"SELECT seq, {name} FROM items")
+    def column(self, name: str, after: int, limit: int) -> list[tuple[int, Any]]:
+        """`(seq, value)` of one column of up to `limit` items with `seq > after`, by seq, as SQLite holds it."""
+        return self._read(f"SELECT seq, {name} FROM items WHERE seq > ? ORDER BY seq LIMIT ?", after, limit)
 
     def payloads(self, seqs: Sequence[int]) -> dict[int, Payload]:
         """By seq. One that is not there has been replaced or deleted."""

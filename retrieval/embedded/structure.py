@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.base import KINDS_OF_TARGET, Query, Record, Vector
+from retrieval.embedded.column_reading import ColumnReading
 from retrieval.embedded.columns import Columns, Mask
 from retrieval.embedded.ivf import SAMPLE_PER_LIST, Ivf, Probes, choose_nprobes, lists_for, load_faiss, train
 from retrieval.embedded.locks import SharedLock
@@ -45,7 +46,8 @@ class Structure:
 
     def __init__(self, store: Store, dim: int, flat_limit: int, exact_limit: int, target_recall: float) -> None:
         self.rows = Rows(dim)
-        self.columns = Columns(self.rows, store)
+        self.columns = Columns(self.rows)
+        self._store = store
         self.ivf: Ivf | None = None
         self.committing = threading.RLock()
         self._lock = SharedLock()
@@ -74,10 +76,20 @@ class Structure:
                 self.rows.remove(id, self.columns.move)
 
     def load_columns(self, fields: set[str]) -> None:
-        """Reads columns while nothing is written, so that they and the rows are of one moment."""
-        with self.committing, self._lock.alone():
-            for field in sorted(fields):
-                self.columns.load(field)
+        """Reads columns while others search and write; holds these back for moments, each time at the end."""
+        for field in sorted(fields):
+            reading = ColumnReading(self._store, field)
+            reading.advance()
+            with self.committing:  # so that the column and the rows are of one moment
+                reading.advance()
+                column = reading.column(self.rows.seqs)
+                with self._lock.alone():
+                    self.columns.add(field, column)
+
+    def has_columns(self, filter: Filter | None) -> bool:
+        """Whether a filter needs nothing that is not in memory."""
+        with self._lock.shared():
+            return filter is None or not self.columns.missing(filter)
 
     def count(self, filter: Filter | None) -> int:
         while filter is not None:

@@ -180,6 +180,9 @@ class MilvusIndex:
     async def search_text(self, queries: Sequence[TextQuery]) -> list[list[Hit]]:
         raise Unsupported("the milvus index does not search by words: the embedded index does", "mode")
 
+    def answers_at_once(self, query: Query) -> bool:
+        return True
+
     async def count(self, filter: Filter | None = None) -> int:
         expression = compile_filter(filter) if filter is not None else ""
         return await self._connection.run(lambda: self._count(expression))
