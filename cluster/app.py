@@ -146,7 +146,7 @@ def ingress_options(settings: Settings) -> IngressOptions:
     return IngressOptions(
         media_path=_media_path(settings),
         images=settings.image_limits,
-        http=HttpLimits(settings.http.max_body_bytes, settings.http.request_timeout_s),
+        http=HttpLimits(settings.http.max_body_bytes, settings.http.request_timeout_s, settings.http.served_hosts),
         encode_call_items=settings.encoder.max_batch_size,
         bulk_calls=settings.encoder.bulk_calls,
         cache=cache_options(settings),

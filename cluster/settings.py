@@ -37,15 +37,29 @@ PROFILES = Path(__file__).parent / "profiles"
 MAX_IMAGE_PIXELS = 89_478_485
 """What `encoders.images` takes at the most; written again because the tree must load without Pillow."""
 
+LOOPBACK_NAMES = frozenset(("localhost", "127.0.0.1", "::1"))
+
 
 class HttpSettings(Section):
     """Where the API listens, and the bounds of one request."""
 
     host: str = Field("127.0.0.1", description="Address to bind.")
     port: int = Field(8000, ge=1, le=65535, description="Port of the API.")
+    allowed_hosts: tuple[str, ...] | None = Field(
+        None,
+        description="Names, without ports, that requests may call this server by. null: those of this machine itself "
+        "where host is one of them, which keeps web pages out that point a name of theirs here; any name elsewhere.",
+    )
     max_body_bytes: int = Field(32 << 20, ge=1024, description="Largest request body.")
     request_timeout_s: float = Field(60, gt=0, description="Deadline of one request.")
     scale: ScaleSettings = ScaleSettings(max_ongoing_requests=1024)
+
+    @property
+    def served_hosts(self) -> frozenset[str] | None:
+        """`allowed_hosts`, or what stands for null there; None is any name."""
+        if self.allowed_hosts is not None:
+            return frozenset(self.allowed_hosts)
+        return LOOPBACK_NAMES if self.host in LOOPBACK_NAMES else None
 
 
 class ImageSettings(Section):

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
+from deployments.admission import Admission
 from deployments.bodies import explain_faults
 from deployments.errors import ERRORS, BadRequest, MethodNotAllowed, NotFound, code_of
 from deployments.gate import Gate
@@ -33,10 +34,12 @@ DESCRIPTION = "Finds images by text, images by image and texts by image."
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """Bounds of one request."""
+    """Bounds of one request, and by which names it may come."""
 
     max_body_bytes: int = 32 << 20
     request_timeout_s: float = 60.0
+    allowed_hosts: frozenset[str] | None = None
+    """Names that requests may ask for in their `Host`; None for any."""
 
 
 def build_api(
@@ -94,6 +97,7 @@ def build_api(
         app,
         max_body_bytes=limits.max_body_bytes,
         request_timeout_s=limits.request_timeout_s,
+        admission=Admission(limits.allowed_hosts),
         headers=headers,
         on_done=on_done,
         on_error=on_error,

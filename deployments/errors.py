@@ -2,10 +2,12 @@
 
     CrossrayError
     ├── BadRequest       400  a body, a field or a parameter that does not validate
+    ├── Forbidden        403  a host that is not served, or a caller's web page that is not ours
     ├── NotFound         404  no such item, image or route
     ├── MethodNotAllowed 405  the route is there, the method is not; Allow names those that are
     ├── Conflict         409  the caller's fingerprint is not the collection's
     ├── TooLarge         413  the body is over the limit
+    ├── UnsupportedMediaType 415  the body is not declared as what it has to be
     ├── Overloaded       429  a queue is full; Retry-After says when to come back
     ├── Unavailable      503  a part of the cluster does not answer
     └── DeadlineExceeded 504  the request's time ran out
@@ -47,6 +49,10 @@ class BadRequest(CrossrayError):
     """The request does not validate."""
 
 
+class Forbidden(CrossrayError):
+    """The request may not come from there, or not ask for that host."""
+
+
 class NotFound(CrossrayError):
     """There is no such thing."""
 
@@ -61,6 +67,10 @@ class Conflict(CrossrayError):
 
 class TooLarge(CrossrayError):
     """The body is over the limit."""
+
+
+class UnsupportedMediaType(CrossrayError):
+    """The body's declared type is not one that is read."""
 
 
 class Overloaded(CrossrayError):
@@ -105,12 +115,14 @@ ERRORS: dict[type[Exception], HttpError] = {
     InvalidQuery: HttpError(400, "invalid_request_error", "invalid_query"),
     Unsupported: HttpError(400, "invalid_request_error", "unsupported"),
     InvalidFilter: HttpError(400, "invalid_request_error", "invalid_filter"),
+    Forbidden: HttpError(403, "permission_error", "forbidden"),
     NotFound: HttpError(404, "not_found_error", "not_found"),
     MethodNotAllowed: HttpError(405, "invalid_request_error", "method_not_allowed"),
     Conflict: HttpError(409, "conflict_error", "fingerprint_mismatch"),
     ContractMismatch: HttpError(409, "conflict_error", "contract_mismatch"),
     SpaceMismatch: HttpError(409, "conflict_error", "contract_mismatch"),
     TooLarge: HttpError(413, "invalid_request_error", "body_too_large"),
+    UnsupportedMediaType: HttpError(415, "invalid_request_error", "unsupported_media_type"),
     Overloaded: HttpError(429, "rate_limit_error", "overloaded"),
     ModelUnavailable: HttpError(503, "unavailable_error", "model_unavailable"),
     IndexUnavailable: HttpError(503, "unavailable_error", "index_unavailable"),

@@ -1,4 +1,4 @@
-"""The ASGI layer around the API: times each request, bounds its body, and stamps its answer.
+"""The ASGI layer around the API: lets each request in or not, times it, bounds its body, and stamps its answer.
 
 It is plain ASGI and not a framework middleware, because those buffer bodies and cost more than the work they wrap.
 """
@@ -11,13 +11,15 @@ from collections.abc import Callable, Mapping
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from deployments.admission import Admission
 from deployments.errors import CrossrayError, DeadlineExceeded, TooLarge, code_of
 from deployments.render import error_response
 from deployments.stages import Stages
 
 
 class Gate:
-    """Puts a `Stages` in the request's state, refuses bodies over the limit, and writes the headers of ours."""
+    """Puts a `Stages` in the request's state, refuses who may not ask and bodies over the limit, and writes the headers
+    of ours."""
 
     def __init__(
         self,
@@ -25,6 +27,7 @@ class Gate:
         *,
         max_body_bytes: int,
         request_timeout_s: float,
+        admission: Admission,
         headers: Mapping[str, str],
         on_done: Callable[[str, Stages], None] = lambda operation, stages: None,
         on_error: Callable[[str, str], None] = lambda operation, code: None,
@@ -34,6 +37,7 @@ class Gate:
         self._app = app
         self._max_body_bytes = max_body_bytes
         self._request_timeout_s = request_timeout_s
+        self._admission = admission
         self._headers = headers
         self._on_done = on_done
         self._on_error = on_error
@@ -60,9 +64,9 @@ class Gate:
                 self._on_done(state.get("operation", "unrouted"), stages)
             await send(message)
 
-        declared = dict(scope["headers"]).get(b"content-length", b"")
-        if declared.isdigit() and int(declared) > self._max_body_bytes:
-            await self._refuse(self._too_large(), scope, receive, send_stamped)
+        refusal = self._admission.refusal(scope) or self._refusal_of_size(scope)
+        if refusal is not None:
+            await self._refuse(refusal, scope, receive, send_stamped)
             return
         try:
             async with asyncio.timeout(self._request_timeout_s):
@@ -72,6 +76,10 @@ class Gate:
                 raise
             late = DeadlineExceeded(f"no answer within {self._request_timeout_s:g} s")
             await self._refuse(late, scope, receive, send_stamped)
+
+    def _refusal_of_size(self, scope: Scope) -> TooLarge | None:
+        declared = dict(scope["headers"]).get(b"content-length", b"")
+        return self._too_large() if declared.isdigit() and int(declared) > self._max_body_bytes else None
 
     def _too_large(self) -> TooLarge:
         return TooLarge(f"the body is over the limit of {self._max_body_bytes} bytes", "body")

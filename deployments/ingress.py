@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
+from deployments.admission import Admission
 from deployments.api import HttpLimits, build_api
 from deployments.cached import CachedEncoder, CacheOptions, open_cached
 from deployments.metrics import Metrics
@@ -96,7 +97,8 @@ class IngressDeployment:
         )
         if self._page is None:
             return api
-        return PageRoute(api, self._page_address, path=self._page_path)
+        admission = Admission(self._limits.allowed_hosts)
+        return PageRoute(api, self._page_address, path=self._page_path, admission=admission)
 
     async def _page_address(self) -> str:
         address: str = await self._page.address.remote()

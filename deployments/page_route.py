@@ -1,7 +1,7 @@
 """The ingress's side of the web page: requests under its path go on to the page's own server, as streams.
 
-It stands outside the API's gate: a page's event streams last longer than an API request may, and its uploads are of many
-files. They have a bound of their own.
+It stands outside the API's gate: a page's event streams last longer than an API request may, and its uploads are of
+many files. They have a bound of their own.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 import httpx
+from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from deployments.admission import Admission
 from deployments.errors import CrossrayError, TooLarge, Unavailable
 from deployments.render import error_response
 
@@ -34,13 +36,15 @@ class PageRoute:
         find: Callable[[], Awaitable[str]],
         *,
         path: str,
+        admission: Admission | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """`find` says where the page's server listens: a replica that was replaced listens elsewhere. `transport`
-        replaces the network in tests."""
+        """`admission` says who may ask; without one, whoever calls us by any name. `find` says where the page's server
+        listens: a replica that was replaced listens elsewhere. `transport` replaces the network in tests."""
         self._api = api
         self._find = find
         self._path = path
+        self._admission = admission or Admission()
         self._url: str | None = None
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=32)
         timeout = httpx.Timeout(None, connect=CONNECT_S)
@@ -50,6 +54,8 @@ class PageRoute:
         path = scope.get("path", "")
         if scope["type"] != "http" or not (path == self._path or path.startswith(f"{self._path}/")):
             await self._api(scope, receive, send)
+        elif refusal := self._admission.refusal_of_caller(Headers(scope=scope)):
+            await error_response(refusal)(scope, receive, send)
         elif path == self._path:
             await RedirectResponse(f"{self._path}/")(scope, receive, send)
         else:

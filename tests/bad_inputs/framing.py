@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from tests.bad_inputs.case import NESTED, BadInput
+from tests.bad_inputs.case import JSON, NESTED, BadInput
 from tests.bad_inputs.content import form, picture
 
 
@@ -25,6 +25,18 @@ def body_cases() -> Iterator[BadInput]:
         "unknown field of an item", "/v1/items", b'{"text": "a", "tag": []}', param="tag", says="not permitted"
     )
     yield BadInput("an URL-encoded form", "/v1/items", b"text=a", {"content-type": "application/x-www-form-urlencoded"})
+    plain: dict[str, Any] = {"status": 415, "param": "Content-Type", "says": "Content-Type: application/json"}
+    for path in posts:
+        yield BadInput(f"{path}: JSON as plain text", path, b'{"text": "a"}', {"content-type": "text/plain"}, **plain)
+    yield BadInput("JSON of no type", "/v1/items", b'{"text": "a"}', {}, **plain)
+    form_of_a_page = {"content-type": "application/x-www-form-urlencoded", "sec-fetch-site": "same-site"}
+    yield BadInput("JSON as a page's form", "/v1/items", b'{"text": "a"}', form_of_a_page, **plain)
+    foreign: dict[str, Any] = {"status": 403, "param": "Origin", "says": "may not call"}
+    for origin in ("http://elsewhere.example", "null", "http://127.0.0.1:1", "http://localhost:1"):
+        yield BadInput(f"a page of {origin}", "/v1/items", b'{"text": "a"}', JSON | {"origin": origin}, **foreign)
+    sent = form(('name="text"', b"a text"))
+    sent["headers"] |= {"origin": "http://elsewhere.example"}
+    yield BadInput("a form of another page", "/v1/items", **sent, **foreign)
     yield BadInput("an empty batch", "/v1/items", b'{"items": []}', param="items", says="at least 1")
     many = json.dumps({"items": [{"text": str(i)} for i in range(257)]}).encode()
     yield BadInput("a batch of 257", "/v1/items", many, param="items", says="at most 256")

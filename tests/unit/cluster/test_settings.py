@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 
@@ -32,6 +33,30 @@ def test_the_default_is_one_machine_on_loopback() -> None:
     settings = load_settings()
     assert (settings.profile, settings.encoder.name, settings.index.backend) == ("local", "starter", "embedded")
     assert settings.http.host == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed", "served"),
+    [
+        ("127.0.0.1", None, {"localhost", "127.0.0.1", "::1"}),
+        ("localhost", None, {"localhost", "127.0.0.1", "::1"}),
+        ("0.0.0.0", None, None),
+        ("0.0.0.0", '["photos.example"]', {"photos.example"}),
+        ("127.0.0.1", '["photos.example"]', {"photos.example"}),
+    ],
+)
+def test_names_the_server_may_be_called_by(
+    monkeypatch: pytest.MonkeyPatch, host: str, allowed: str | None, served: set[str] | None
+) -> None:
+    monkeypatch.setenv("CROSSRAY_HTTP__HOST", host)
+    if allowed is not None:
+        monkeypatch.setenv("CROSSRAY_HTTP__ALLOWED_HOSTS", allowed)
+    settings = load_settings()
+    assert settings.http.served_hosts == served
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Ray's
+        from cluster.app import ingress_options
+    assert ingress_options(settings).http.allowed_hosts == served
 
 
 def test_the_environment_wins_over_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
