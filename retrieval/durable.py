@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -31,13 +32,17 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+PARTIAL = ".partial"
+
+
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path, folder: Path | None = None) -> Iterator[IO[bytes]]:
     """A file to write that takes the place of `path` at the end: others see the old content or the new, never a part.
 
-    Nothing is left behind where the writing fails.
+    It is written in `folder`, on the same file system; by default beside `path`. Nothing is left behind where the
+    writing fails, and what a killed process leaves, `sweep_partials` removes.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=PARTIAL, dir=folder or path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -49,6 +54,14 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def sweep_partials(folder: Path, older_than_s: float = 0.0) -> None:
+    """Removes what killed processes left half-written in a folder. Without an age, only for who alone writes there."""
+    for file in folder.glob(f".*{PARTIAL}"):
+        with contextlib.suppress(FileNotFoundError):  # another process sweeps, too, or was not dead
+            if time.time() - file.stat().st_mtime >= older_than_s:
+                file.unlink()
 
 
 class OwnerLock:

@@ -11,8 +11,11 @@ import hashlib
 import re
 from pathlib import Path
 
-from retrieval.durable import make_folder, replacing, sync_folder
+from retrieval.durable import make_folder, replacing, sweep_partials, sync_folder
 from retrieval.errors import StorageFull
+
+ABANDONED_S = 3600.0
+"""A file that nobody has written to for so long is of a process that was killed: writing one takes seconds."""
 
 
 class MediaStore:
@@ -20,6 +23,9 @@ class MediaStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._writing = folder / ".writing"
+        """Half-written files. In one folder: to look for what was abandoned among all files would take long."""
+        sweep_partials(self._writing, ABANDONED_S)
         self._durable_folders: set[Path] = set()
 
     @staticmethod
@@ -80,7 +86,8 @@ class MediaStore:
     def _write(self, path: Path, data: bytes) -> None:
         try:
             self._make_folder(path.parent)
-            with replacing(path) as file:
+            self._writing.mkdir(exist_ok=True)
+            with replacing(path, self._writing) as file:
                 file.write(data)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -22,7 +22,7 @@ from typing import TypeVar
 import numpy as np
 
 from retrieval.base import Hit, IndexHealth, Payload, Query, Record, TextQuery, Vector
-from retrieval.durable import OwnerLock, make_folder
+from retrieval.durable import OwnerLock, make_folder, sweep_partials
 from retrieval.embedded.columns import ALWAYS
 from retrieval.embedded.ivf import load_faiss
 from retrieval.embedded.snapshot import Snapshot, load_snapshot, save_snapshot
@@ -69,6 +69,7 @@ class EmbeddedIndex:
         self._dim = dim
         self._lock = OwnerLock(folder / "LOCK", owned=folder)
         try:
+            sweep_partials(folder)
             self._store = Store(folder / "index.sqlite", contract_json, dim)
         except BaseException:
             self._lock.release()

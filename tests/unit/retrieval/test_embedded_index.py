@@ -12,9 +12,10 @@ import pytest
 from embedded_records import CONTRACT, DIM, built, open_at, recall, records, vectors
 
 from retrieval.base import Payload, Query, Record, TextQuery
+from retrieval.durable import OwnerLock
 from retrieval.embedded import EmbeddedIndex
 from retrieval.embedded.schema import MIGRATIONS, SCHEMA_VERSION
-from retrieval.errors import IncompatibleIndex, IndexUnavailable, SpaceMismatch, StorageFull
+from retrieval.errors import IncompatibleIndex, IndexLocked, IndexUnavailable, SpaceMismatch, StorageFull
 from retrieval.filters import In, Or
 
 
@@ -275,3 +276,15 @@ async def test_health_says_what_it_costs(index: EmbeddedIndex) -> None:
     health = await index.health()
     assert (health.backend, health.structure, health.count) == ("embedded", "flat", 10)
     assert "MiB in memory" in health.detail
+
+
+async def test_a_snapshot_that_a_killed_process_left_half_written_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / ".snapshot.npz.abc123.partial"
+    left.write_bytes(b"half")
+    owner = OwnerLock(tmp_path / "LOCK", owned=tmp_path)
+    with pytest.raises(IndexLocked):
+        open_at(tmp_path)
+    owner.release()
+    assert left.exists(), "only the owner knows that nobody is writing it"
+    await open_at(tmp_path).close()
+    assert not left.exists()

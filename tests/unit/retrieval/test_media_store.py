@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,3 +90,26 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.M
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
     assert store.put(DATA) == ADDRESS
     assert store.get(ADDRESS) == DATA
+
+
+PUT_AND_DIE = """
+import os, signal, sys
+from pathlib import Path
+from retrieval.media import MediaStore
+
+store = MediaStore(Path(sys.argv[1]))
+store.put(b"one that is whole")
+os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)
+store.put_derived(store.address(b"one that is whole"), "thumb", b"half")
+"""
+
+
+def test_what_a_killed_process_left_is_removed_when_it_is_old(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", PUT_AND_DIE, str(tmp_path)], cwd=Path(__file__).parents[3])
+    assert done.returncode == -signal.SIGKILL
+    (left,) = tmp_path.rglob("*.partial")
+    store = MediaStore(tmp_path)
+    assert left.exists(), "it may be of a process that is writing now"
+    os.utime(left, (0, 0))
+    assert MediaStore(tmp_path).get(store.address(b"one that is whole"))
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [store.address(b"one that is whole")]
