@@ -1,8 +1,8 @@
 """Where a checkpoint lies on this machine, and exactly which one it is. Never touches the network.
 
 A model is named by a hub id (`Qwen/Qwen3-VL-Embedding-2B`), by the same id on ModelScope
-(`modelscope://Qwen/Qwen3-VL-Embedding-2B`), or by a local folder. `crossray model pull` (see encoders/pull.py) puts
-the first two into the models folder; the Hugging Face cache is looked at too.
+(`modelscope://Qwen/Qwen3-VL-Embedding-2B`), or by a local folder. `crossray model pull` puts the first two into the models folder; the
+Hugging Face cache is looked at too.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from encoders.errors import ModelUnavailable
 
 MODELSCOPE = "modelscope://"
 PROVENANCE_FILE = "crossray.json"
+SUFFIXES = (".json", ".jinja", ".safetensors", ".txt", ".model")
 DEFAULT_MODELS_DIR = Path("~/.cache/crossray/models")
 
 _SAMPLES_PER_FILE = 64
@@ -72,6 +73,19 @@ def pulled_folder(model: str, revision: str | None, models_dir: str | Path | Non
     return root.expanduser() / source / model.removeprefix(MODELSCOPE).replace("/", "--") / (revision or "default")
 
 
+def belongs(path: str) -> bool:
+    """Whether a path that a source lists is a file of its checkpoint: of the top folder only, so that none leaves it."""
+    pure = PurePosixPath(path)
+    return len(pure.parts) == 1 and pure.name not in ("..", PROVENANCE_FILE) and pure.suffix in SUFFIXES
+
+
+def write_provenance(checkpoint: Checkpoint, asked: str | None) -> Checkpoint:
+    """Says in the folder where it came from: from now on it counts as pulled, at the revision `asked` for."""
+    origin = {"model": checkpoint.model, "revision": checkpoint.revision, "asked_revision": asked or "default"}
+    (checkpoint.folder / PROVENANCE_FILE).write_text(json.dumps(origin), encoding="utf-8")
+    return checkpoint
+
+
 def digest(folder: Path) -> str:
     """16 hex digits of the folder's files: the small ones whole, 64 spread samples of each large one.
 
@@ -79,7 +93,7 @@ def digest(folder: Path) -> str:
     """
     total = hashlib.sha256()
     for path in sorted(folder.iterdir()):
-        if path.suffix not in (".json", ".jinja", ".safetensors", ".txt", ".model") or path.name == PROVENANCE_FILE:
+        if not belongs(path.name):
             continue
         size = path.stat().st_size
         total.update(f"{path.name}:{size}:".encode())

@@ -13,7 +13,7 @@ from cluster.cli.connection import JsonOption
 from cluster.cli.output import remark, write_json
 
 if TYPE_CHECKING:
-    from encoders.pull import PullProgress
+    from cluster.pull import PullProgress
 
 PULL_HELP = """Download a checkpoint. The only command that does: serving loads what is on the disk.
 
@@ -78,9 +78,9 @@ def pull_model(
     as_json: JsonOption = False,
 ) -> None:
     from cluster.model_cache import pull_if_missing
+    from cluster.pull import pull
     from cluster.settings import load_settings
     from encoders.checkpoints import MODELSCOPE, Checkpoint
-    from encoders.pull import pull
 
     prefixed = source == "modelscope" and not model.startswith(MODELSCOPE)
     name = f"{MODELSCOPE}{model}" if prefixed else model

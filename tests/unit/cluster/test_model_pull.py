@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from cluster.cli import build_app
 from encoders import ModelUnavailable
 from encoders.checkpoints import find_checkpoint
-from tests.unit.encoders.test_pull import COMMIT, FILES, Hub, hub
+from tests.unit.cluster.test_pull import COMMIT, FILES, Hub, hub
 
 __all__ = ["hub"]
 

@@ -26,7 +26,7 @@ def test_importing_the_encoders_imports_no_model_library() -> None:
         "encoders.qwen3_vl.encoder",
         "encoders.qwen3_vl.reranker",
         "encoders.dual_tower.encoder",
-        "encoders.pull",
+        "encoders.checkpoints",
     )
     assert heavy_modules_after("\n".join(f"import {module}" for module in modules)) == "[]"
 

@@ -13,9 +13,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from cluster.pull import PullProgress, pull
 from encoders import ModelUnavailable
 from encoders.checkpoints import find_checkpoint, pulled_folder
-from encoders.pull import PullProgress, pull
 
 COMMIT = "c0ffee" * 6 + "c0ff"
 WEIGHTS = bytes(range(256)) * 20_000

@@ -1,8 +1,8 @@
 """Fetches a checkpoint from the Hugging Face hub or from ModelScope, over HTTP, with progress and resume.
 
-The only code of this package that touches the network, and only when called. A file is written beside its final
-name, continued where an earlier try stopped (HTTP `Range`), checked against the size and SHA-256 that the source
-lists, then renamed; a folder counts as a checkpoint only once its provenance file is there.
+The only code of ours that reaches out to the internet, and only when called: `crossray model pull`. A file is written
+beside its final name, continued where an earlier try stopped (HTTP `Range`), checked against the size and SHA-256 that
+the source lists, then renamed; a folder counts as a checkpoint only once its provenance file is there.
 
 Sources: https://huggingface.co/docs/hub/api and https://modelscope.cn/docs (repository file listing).
 """
@@ -16,15 +16,14 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from encoders.checkpoints import MODELSCOPE, PROVENANCE_FILE, Checkpoint, pulled_folder
+from encoders.checkpoints import MODELSCOPE, PROVENANCE_FILE, Checkpoint, belongs, pulled_folder, write_provenance
 from encoders.errors import ModelUnavailable
 
 HUGGINGFACE_URL = "https://huggingface.co"
 MODELSCOPE_URL = "https://modelscope.cn"
-WANTED_SUFFIXES = (".json", ".jinja", ".safetensors", ".txt", ".model")
 
 _CHUNK_BYTES = 1 << 20
 _TIMEOUT_S = 60
@@ -83,9 +82,7 @@ def pull(
             if progress is not None:
                 progress(PullProgress(file.path, file_bytes, file.size_bytes, done + file_bytes, total))
         done += file.size_bytes
-    provenance = {"model": model, "revision": resolved, "asked_revision": revision or "default"}
-    (folder / PROVENANCE_FILE).write_text(json.dumps(provenance), encoding="utf-8")
-    return Checkpoint(folder, model, resolved)
+    return write_provenance(Checkpoint(folder, model, resolved), asked=revision)
 
 
 def _list_huggingface(base: str, name: str, revision: str | None, token: str | None) -> tuple[str, list[_RemoteFile]]:
@@ -99,7 +96,7 @@ def _list_huggingface(base: str, name: str, revision: str | None, token: str | N
             sha256=(entry.get("lfs") or {}).get("sha256"),
         )
         for entry in listing["siblings"]
-        if _wanted(entry["rfilename"])
+        if belongs(entry["rfilename"])
     ]
     return commit, files
 
@@ -108,7 +105,7 @@ def _list_modelscope(base: str, name: str, revision: str | None, token: str | No
     branch = revision or "master"
     query = urllib.parse.urlencode({"Revision": branch, "Recursive": "true"})
     data = _get_json(f"{base}/api/v1/models/{name}/repo/files?{query}", token)["Data"]
-    entries = [entry for entry in data["Files"] if entry["Type"] == "blob" and _wanted(entry["Path"])]
+    entries = [entry for entry in data["Files"] if entry["Type"] == "blob" and belongs(entry["Path"])]
     files = [
         _RemoteFile(
             path=entry["Path"],
@@ -121,12 +118,6 @@ def _list_modelscope(base: str, name: str, revision: str | None, token: str | No
     # ModelScope names branches, not commits: the digests of the files are the revision that cannot move.
     listed = "\n".join(f"{file.path} {file.sha256} {file.size_bytes}" for file in sorted(files, key=lambda f: f.path))
     return f"{branch}-{hashlib.sha256(listed.encode()).hexdigest()[:16]}", files
-
-
-def _wanted(path: str) -> bool:
-    """Only files of the checkpoint's top folder, so that a listing can never write outside the target."""
-    pure = PurePosixPath(path)
-    return len(pure.parts) == 1 and pure.name not in ("..", PROVENANCE_FILE) and pure.suffix in WANTED_SUFFIXES
 
 
 def _fetch(file: _RemoteFile, folder: Path, token: str | None) -> Iterator[int]:
