@@ -13,8 +13,9 @@ With rewriting, each caption also searches the photos in the words that the rewr
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import permutations
 from typing import Any
 
@@ -106,60 +107,85 @@ def evaluate(
     Captions search as they are, and beside that once as each of `rewrites` reads them; each of these ways is reranked
     to each of `depths`.
     """
-    deep = sorted({depth for depth in depths if depth > 0}) if reranker is not None else []
     started = time.monotonic()
     embedded = embed_captions(encoder, images, batch_size=batch_size, advance=advance)
     rewritings = {name: RewritingReport(structurer.info) for name, structurer in rewrites.items()}
-    tasks: list[Task | None] = []
-    for language, captions in embedded.captions.items():
-        asked = {"text_to_image": captions}
-        for rewrite, structurer in rewrites.items():
-            prompt = prompt_for(encoder.info.name)
-            rewritten = rewrite_captions(structurer, embedded.texts[language], prompt, batch_size=batch_size)
-            rewritings[rewrite].left_to_rules[language] = rewritten.left_to_rules
-            asked[f"text_to_image_{rewrite}"] = embed_rewritten(
-                encoder,
+    deep = sorted({depth for depth in depths if depth > 0}) if reranker is not None else []
+    ask = _Questions(encoder, images, embedded, rewrites, rewritings, reranker, deep, batch_size, advance)
+    tasks = [task for language in embedded.captions for task in ask.in_language(language)]
+    tasks += [task for source, other in permutations(embedded.captions, 2) for task in ask.across(source, other)]
+    used = reranker.info if reranker is not None else None
+    return Evaluation(encoder.info, images, embedded, tuple(tasks), time.monotonic() - started, used, rewritings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Questions:
+    """What one evaluation asks, over what was embedded once. Fills in `rewritings` as it goes."""
+
+    encoder: Encoder
+    images: Sequence[CaptionedImage]
+    embedded: EmbeddedCaptions
+    rewrites: Mapping[str, QueryStructurer]
+    rewritings: Mapping[str, RewritingReport]
+    reranker: Reranker | None
+    depths: Sequence[int]
+    batch_size: int
+    advance: Advance
+
+    def in_language(self, language: str) -> Iterator[Task]:
+        for name, queries in self._ways(language):
+            for plain in _task(language, name, queries, self.embedded.images):
+                yield plain
+                yield from self._reranked(plain, queries)
+        yield from _task(language, "image_to_text", self.embedded.images, self.embedded.captions[language])
+
+    def across(self, source: str, other: str) -> Iterator[Task]:
+        captions = self.embedded.captions
+        return _task(f"{source}_to_{other}", "text_to_text", captions[source], captions[other])
+
+    def _ways(self, language: str) -> Iterator[tuple[str, Embedded]]:
+        """The captions as they are, and as each rewriting has them."""
+        captions, texts = self.embedded.captions[language], self.embedded.texts[language]
+        yield "text_to_image", captions
+        for rewrite, structurer in self.rewrites.items():
+            prompt = prompt_for(self.encoder.info.name)
+            rewritten = rewrite_captions(structurer, texts, prompt, batch_size=self.batch_size)
+            self.rewritings[rewrite].left_to_rules[language] = rewritten.left_to_rules
+            queries = embed_rewritten(
+                self.encoder,
                 rewritten.texts,
                 captions.owner,
-                batch_size=batch_size,
-                advance=lambda n, name=f"{rewrite} {language}": advance(name, n),  # type: ignore[misc]
+                batch_size=self.batch_size,
+                advance=partial(self.advance, f"{rewrite} {language}"),
             )
-        for name, queries in asked.items():
-            plain = _task(language, name, queries, embedded.images)
-            tasks.append(plain)
-            if reranker is None or plain is None or not deep:
-                continue
-            ranks = rerank_photos(
-                reranker,
-                embedded.texts[language],
-                queries,
-                embedded.images,
-                images,
-                deep,
-                batch_size=batch_size,
-                advance=lambda n, name=f"pairs {language}": advance(name, n),  # type: ignore[misc]
-            )
-            tasks += [
-                replace(plain, name=f"{name}_rerank_{depth}", ranks=found, metrics=summarise(found))
-                for depth, found in ranks.items()
-            ]
-        tasks.append(_task(language, "image_to_text", embedded.images, captions))
-    for source, other in permutations(embedded.captions, 2):
-        scope = f"{source}_to_{other}"
-        tasks.append(_task(scope, "text_to_text", embedded.captions[source], embedded.captions[other]))
-    answered = tuple(task for task in tasks if task is not None)
-    used = reranker.info if reranker is not None else None
-    return Evaluation(encoder.info, images, embedded, answered, time.monotonic() - started, used, rewritings)
+            yield f"text_to_image_{rewrite}", queries
+
+    def _reranked(self, plain: Task, queries: Embedded) -> Iterator[Task]:
+        """The same question with the first photos in the reranker's order, a Task a depth."""
+        if self.reranker is None or not self.depths:
+            return
+        ranks = rerank_photos(
+            self.reranker,
+            self.embedded.texts[plain.scope],
+            queries,
+            self.embedded.images,
+            self.images,
+            self.depths,
+            batch_size=self.batch_size,
+            advance=partial(self.advance, f"pairs {plain.scope}"),
+        )
+        for depth, found in ranks.items():
+            yield replace(plain, name=f"{plain.name}_rerank_{depth}", ranks=found, metrics=summarise(found))
 
 
-def _task(scope: str, name: str, queries: Embedded, documents: Embedded) -> Task | None:
-    """None where no query has a right document: two languages may share no photo."""
+def _task(scope: str, name: str, queries: Embedded, documents: Embedded) -> Iterator[Task]:
+    """One, or none where no query has a right document: two languages may share no photo."""
     vectors, owner = _answerable(queries.query, queries.owner, documents.owner)
     if not len(owner):
-        return None
+        return
     ranks = rank_queries(vectors, owner, documents.document, documents.owner)
     random = chance(owner, documents.owner)
-    return Task(scope, name, ranks, summarise(ranks), random, len(owner), len(documents.owner))
+    yield Task(scope, name, ranks, summarise(ranks), random, len(owner), len(documents.owner))
 
 
 def _answerable(vectors: Vectors, owner: Owners, document_owner: Owners) -> tuple[Vectors, Owners]:
