@@ -1,8 +1,8 @@
 """Where a checkpoint lies on this machine, and exactly which one it is. Never touches the network.
 
 A model is named by a hub id (`Qwen/Qwen3-VL-Embedding-2B`), by the same id on ModelScope
-(`modelscope://Qwen/Qwen3-VL-Embedding-2B`), or by a local folder. `crossray model pull` puts the first two into the models folder; the
-Hugging Face cache is looked at too.
+(`modelscope://Qwen/Qwen3-VL-Embedding-2B`), or by a local folder. `crossray model pull` puts the first two into the
+models folder; the Hugging Face cache is looked at too.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def pulled_folder(model: str, revision: str | None, models_dir: str | Path | Non
 
 
 def belongs(path: str) -> bool:
-    """Whether a path that a source lists is a file of its checkpoint: of the top folder only, so that none leaves it."""
+    """Whether a listed path is a file of its checkpoint: of the top folder only, so that none is written elsewhere."""
     pure = PurePosixPath(path)
     return len(pure.parts) == 1 and pure.name not in ("..", PROVENANCE_FILE) and pure.suffix in SUFFIXES
 
