@@ -15,17 +15,17 @@ from starlette.types import ASGIApp
 
 from page.add_tab import add_tab
 from page.api import Api
+from page.document import MendedDocument
 from page.embedding_tab import embedding_tab
 from page.markup import text
 from page.match_tab import match_tab
 from page.search_tab import search_tab
 from page.site import Site
 from page.status_tab import status_tab
-from page.words import Language, Words
+from page.words import Words
 
 CSS = Path(__file__).with_name("page.css")
 FONTS = ("system-ui", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "sans-serif")
-LOCALES: dict[Language, str] = {"en": "en-US", "zh": "zh-CN"}
 CONCURRENT_EVENTS = 16
 FORGET_S = 3600
 """Uploaded files are deleted an hour after they came."""
@@ -43,7 +43,7 @@ def build_page(api: Api, path: str = "/ui") -> ASGIApp:
     sites = [Site(api, Words("zh"), f"{path}/zh"), Site(api, Words("en"), path)]
     for site in sites:  # the longer path first: the other one takes whatever begins with it
         _mount(app, site, other=path if site.words.language == "zh" else f"{path}/zh")
-    return app
+    return MendedDocument(app, path)
 
 
 def _mount(app: FastAPI, site: Site, other: str) -> None:
@@ -57,10 +57,16 @@ def _mount(app: FastAPI, site: Site, other: str) -> None:
         pwa=False,
         enable_monitoring=False,
         show_error=False,  # what a handler did not expect may name paths
-        theme=gr.themes.Default(font=[gr.themes.Font(name) for name in FONTS], font_mono=gr.themes.Font("monospace")),
+        theme=_theme(),
         css=CSS.read_text(encoding="utf-8"),
-        head=_head(site.words.language),
     )
+
+
+def _theme() -> gr.Theme:
+    """The reader's own fonts, and a button whose words can be read: white on Gradio's orange has too little contrast."""
+    fonts = [gr.themes.Font(name) for name in FONTS]
+    theme = gr.themes.Default(primary_hue="blue", font=fonts, font_mono=gr.themes.Font("monospace"))
+    return theme.set(button_primary_background_fill="*primary_700", button_primary_background_fill_hover="*primary_800")
 
 
 def build_blocks(site: Site, other: str) -> gr.Blocks:
@@ -85,13 +91,3 @@ def build_blocks(site: Site, other: str) -> gr.Blocks:
                 status_tab(site, status)
     blocks.queue(default_concurrency_limit=CONCURRENT_EVENTS, api_open=False)
     return blocks
-
-
-def _head(language: Language) -> str:
-    """Gradio chooses the language of its own words by the browser's: here it is the page's."""
-    locale = LOCALES[language]
-    return (
-        f"<script>document.documentElement.lang = {locale!r};"
-        f"for (const [name, value] of [['language', {locale!r}], ['languages', [{locale!r}]]])"
-        " Object.defineProperty(navigator, name, {get: () => value});</script>"
-    )

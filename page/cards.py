@@ -67,10 +67,14 @@ def _card(words: Words, item: Mapping[str, Any], scores: str, action: str) -> st
 
 
 def _scores(words: Words, hit: Mapping[str, Any]) -> str:
-    scores = f'<span class="cr-score" title="{text(words("card.score"))}">{hit["score"]:.4f}</span>'
-    if hit.get("rerank_score") is not None:
-        scores += f' <span class="cr-rerank">{text(words("card.rerank"))} {hit["rerank_score"]:.3f}</span>'
-    return scores
+    """The cosine, which a search by words has none of, and what else found or judged the hit."""
+    scores = ""
+    if hit["score"] is not None:
+        scores += f'<span class="cr-score" title="{text(words("card.score"))}">{hit["score"]:.4f}</span>'
+    for name, figure in (("card.words", hit.get("text_score")), ("card.rerank", hit.get("rerank_score"))):
+        if figure is not None:
+            scores += f" <span>{text(words(name))} {figure:.3f}</span>"
+    return f'<p class="cr-scores">{scores}</p>'
 
 
 def _about(words: Words, item: Mapping[str, Any]) -> list[tuple[str, object]]:

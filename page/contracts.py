@@ -18,7 +18,11 @@ def status_view(words: Words, health: Mapping[str, Any], models: Sequence[Mappin
         (words("status.count"), "–" if health.get("count") is None else health["count"]),
     ]
     said = words(f"status.{state}") + (f": {health['detail']}" if health.get("detail") else "")
-    parts = [f"<h3>{text(words('status.health'))}</h3>", note(said, "plain" if state == "ok" else "fault"), facts(about)]
+    parts = [
+        f"<h3>{text(words('status.health'))}</h3>",
+        note(said, "plain" if state == "ok" else "fault"),
+        facts(about),
+    ]
     parts.append(f"<h3>{text(words('status.models'))}</h3>")
     parts += [_model(words, model) for model in models]
     return "".join(parts)

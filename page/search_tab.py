@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -19,6 +20,7 @@ def search_tab(site: Site, blocks: gr.Blocks) -> None:
     """Builds the tab inside an open `gr.Tab`."""
     words = site.words
     targets = [(words("search.any"), "any"), (words("search.images"), "image"), (words("search.texts"), "text")]
+    modes = [(words("search.dense"), "dense"), (words("search.lexical"), "text"), (words("search.hybrid"), "hybrid")]
     with gr.Row():
         with gr.Column(scale=2):
             text = gr.Textbox(
@@ -29,6 +31,7 @@ def search_tab(site: Site, blocks: gr.Blocks) -> None:
                 elem_id="search-text",
             )
             target = gr.Radio(targets, value="any", label=words("search.target"), elem_id="search-target")
+            mode = gr.Radio(modes, value="dense", label=words("search.mode"), elem_id="search-mode")
             top_k = gr.Slider(1, MAX_TOP_K, value=12, step=1, label=words("search.top_k"), elem_id="search-top-k")
             button = gr.Button(words("search.button"), variant="primary", elem_id="search-button")
         with gr.Column(scale=1):
@@ -42,31 +45,32 @@ def search_tab(site: Site, blocks: gr.Blocks) -> None:
             )
     results = gr.HTML(js_on_load=BUTTONS_JS, elem_id="search-results", min_height=80)
 
-    async def retrieve(text: str, image: str | None, target: str, top_k: float) -> str:
-        return await search(site, text, await read_file(image), target, int(top_k))
+    async def retrieve(text: str, image: str | None, target: str, mode: str, top_k: float) -> str:
+        options = {"target": target, "mode": mode, "top_k": int(top_k)}
+        return await search(site, text, await read_file(image), options)
 
     async def more(target: str, top_k: float, event: gr.EventData) -> str:
-        return await search_like(site, event.id, event.name, target, int(top_k))
+        return await search_like(site, event.id, event.name, {"target": target, "top_k": int(top_k)})
 
     async def greet() -> str:
         return await greeting(site)
 
-    gr.on([button.click, text.submit], retrieve, [text, image, target, top_k], results, **HIDDEN)
+    gr.on([button.click, text.submit], retrieve, [text, image, target, mode, top_k], results, **HIDDEN)
     results.more(more, [target, top_k], results, **HIDDEN)
     blocks.load(greet, None, results, **HIDDEN)
 
 
-async def search(site: Site, text: str, image: bytes | None, target: str, top_k: int) -> str:
-    """The results of a search by a text and/or an image, as HTML."""
+async def search(site: Site, text: str, image: bytes | None, options: Mapping[str, Any]) -> str:
+    """The results of a search by a text and/or an image, as HTML; `options` are the API's fields beside them."""
     if not text.strip() and image is None:
         return note(site.words("search.nothing_asked"))
     fields: dict[str, Any] = {"text": text} if text.strip() else {}
-    return await _results(site, fields | {"target": target, "top_k": top_k}, image)
+    return await _results(site, {**fields, **options}, image)
 
 
-async def search_like(site: Site, id: str, name: str, target: str, top_k: int) -> str:
+async def search_like(site: Site, id: str, name: str, options: Mapping[str, Any]) -> str:
     """The neighbours of a stored item, as HTML."""
-    return await _results(site, {"id": id, "target": target, "top_k": top_k}, like=name)
+    return await _results(site, {"id": id, **options}, like=name)
 
 
 async def greeting(site: Site) -> str:
