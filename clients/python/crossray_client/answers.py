@@ -11,16 +11,12 @@ from crossray_client.inputs import Scalar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
-    """An item that a search found. `score` is the cosine, `text_score` is BM25 where words found it, `ranks` its
-    places from 1 in each ranking that was fused, `rerank_score` the reranker's relevance in 0…1 where it looked."""
+class ItemFields:
+    """What is told of an item wherever one is. `kind` is text, image or image_text; `created_at` is in seconds since
+    the epoch; `ocr_text` was read off the image, None until then."""
 
     id: str
     kind: str
-    score: float | None = None
-    text_score: float | None = None
-    ranks: dict[str, int] = field(default_factory=dict)
-    rerank_score: float | None = None
     text: str | None = None
     source: str = ""
     tags: list[str] = field(default_factory=list)
@@ -35,22 +31,20 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
-    """A stored item. `kind` is text, image or image_text; `vector` is there only where it was asked for."""
+class Hit(ItemFields):
+    """An item that a search found. `score` is the cosine, `text_score` is BM25 where words found it, `ranks` its
+    places from 1 in each ranking that was fused, `rerank_score` the reranker's relevance in 0…1 where it looked."""
 
-    id: str
-    kind: str
-    text: str | None = None
-    source: str = ""
-    tags: list[str] = field(default_factory=list)
-    metadata: dict[str, Scalar] = field(default_factory=dict)
-    mime: str | None = None
-    width: int = 0
-    height: int = 0
-    created_at: float = 0.0
-    ocr_text: str | None = None
-    image_url: str | None = None
-    thumbnail_url: str | None = None
+    score: float | None = None
+    text_score: float | None = None
+    ranks: dict[str, int] = field(default_factory=dict)
+    rerank_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item(ItemFields):
+    """A stored item; `vector` is there only where it was asked for."""
+
     media: str | None = None
     vector: list[float] | None = None
 

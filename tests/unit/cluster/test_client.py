@@ -87,7 +87,7 @@ def test_a_bad_request_is_not_sent_again() -> None:
 def test_closing_wakes_whoever_waits() -> None:
     def close_and_answer(_: int) -> httpx.Response:
         server.close()
-        return httpx.Response(503, headers={"Retry-After": "3600"})
+        return httpx.Response(503, headers={"Retry-After": "29"})
 
     server, seen = client(close_and_answer, Retry(attempts=3))
     with pytest.raises(ServerUnreachable, match="closed"):
