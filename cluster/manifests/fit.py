@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from cluster.errors import SettingsError
+from cluster.manifests.pod_template import shm_bytes
 from cluster.manifests.pods import Pods
 from cluster.section import ScaleSettings
 from cluster.settings import Settings
@@ -16,6 +17,7 @@ _ROUNDING = 1e-9
 def require_runnable(settings: Settings, pods: Pods) -> None:
     """Raises SettingsError, naming the field, for settings of one machine and for replicas that find no room."""
     _require_shareable(settings)
+    _require_memory(settings, pods)
     _require_room(settings, pods, "min")
     _require_room(settings, pods, "max")
 
@@ -37,12 +39,23 @@ def _require_shareable(settings: Settings) -> None:
     settings.require_checkpoints()
 
 
-def _replicas(settings: Settings) -> dict[str, ScaleSettings]:
+def replica_scales(settings: Settings) -> dict[str, ScaleSettings]:
+    """The scale of every deployment under these settings, by its path in the tree."""
     served = {path: model.scale for path, model in settings.served_models.items()}
     served |= {"http": settings.http.scale, "index": settings.index.scale}
     if settings.ocr.enabled:
         served["ocr"] = ScaleSettings(num_cpus=settings.ocr.num_cpus)
     return served
+
+
+def _require_memory(settings: Settings, pods: Pods) -> None:
+    """Shared memory counts as the pod's: beyond half of it, what replicas need of their own gets them killed."""
+    smallest = min((pods.head, *pods.workers), key=lambda size: size.memory_gib)
+    if shm_bytes(settings) > (smallest.memory_gib << 30) / 2:
+        raise SettingsError(
+            f"ray.object_store_bytes: {settings.ray.object_store_bytes} and its margin are more than half of a pod of "
+            f"{smallest.memory_gib} GiB: lower it, or raise memory_gib in pods.yaml"
+        )
 
 
 def _require_room(settings: Settings, pods: Pods, bound: Literal["min", "max"]) -> None:
@@ -52,7 +65,7 @@ def _require_room(settings: Settings, pods: Pods, bound: Literal["min", "max"]) 
     ]
     wanted = [
         (scale.num_gpus, scale.num_cpus, path)
-        for path, scale in _replicas(settings).items()
+        for path, scale in replica_scales(settings).items()
         for _ in range(getattr(scale, f"{bound}_replicas"))
     ]
     for gpus, cpus, path in sorted(wanted, reverse=True):

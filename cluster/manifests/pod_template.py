@@ -66,6 +66,7 @@ def worker_template(settings: Settings, pods: Pods, group: WorkerGroup) -> dict[
 
 
 def shm_bytes(settings: Settings) -> int:
+    """The size of /dev/shm in every pod."""
     return settings.ray.object_store_bytes + SHM_MARGIN_BYTES
 
 
