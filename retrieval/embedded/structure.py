@@ -28,6 +28,8 @@ CHUNK = 16_384
 CHUNK_LATE = 2_048
 LATE_ROWS = 1_024
 """Rows written since the inverted file was built that are compared exactly, until there are this many."""
+KEPT_SHARE = 0.9
+"""Of the flat limit: down to it an inverted file is kept, unused, so that one is not built at every step to and fro."""
 TIES = 8
 """Rows asked for beyond those wanted, so that ties at the edge show."""
 
@@ -57,7 +59,11 @@ class Structure:
 
     @property
     def name(self) -> str:
-        return "flat" if self.ivf is None else "ivf-sq8"
+        return "flat" if self._in_use() is None else "ivf-sq8"
+
+    def _in_use(self) -> Ivf | None:
+        """The inverted file, where there are rows enough for searches to go by it."""
+        return self.ivf if self.rows.count >= self._flat_limit else None
 
     @property
     def nbytes(self) -> int:
@@ -111,7 +117,7 @@ class Structure:
 
     def comparisons(self, top_k: int) -> int:
         """About how many rows an unfiltered query is compared with."""
-        if (ivf := self.ivf) is None:
+        if (ivf := self._in_use()) is None:
             return self.rows.count
         return ivf.nlist + self.rows.count * ivf.nprobe(top_k) // ivf.nlist + self._late()
 
@@ -120,10 +126,11 @@ class Structure:
         passing = self.rows.count if mask is None else int(np.count_nonzero(mask))
         if passing == self.rows.count:
             mask = None
-        if self.ivf is None or (mask is not None and passing <= self._exact_limit):
+        ivf = self._in_use()
+        if ivf is None or (mask is not None and passing <= self._exact_limit):
             slots = self._compare(vector, top_k, mask, passing)
         else:
-            slots = self._propose(self.ivf, vector, top_k, mask)
+            slots = self._propose(ivf, vector, top_k, mask)
             if len(slots) < min(top_k, passing):  # the lists that were read held too few
                 slots = self._compare(vector, top_k, mask, passing)
         ids = [self.rows.ids[slot] for slot in slots]
@@ -175,15 +182,17 @@ class Structure:
 
     def is_due(self) -> bool:
         """Whether `maintain` has something to do."""
-        return self._needs_building() or (self.ivf is not None and self._late() >= LATE_ROWS)
+        return self._needs_building() or self._needs_dropping() or (self.ivf is not None and self._late() >= LATE_ROWS)
 
     def maintain(self, stopping: threading.Event) -> bool:
-        """Builds an inverted file, or adds to it what was written since; says whether it built one. Blocks."""
+        """Builds an inverted file, adds late rows to it or drops it; says whether it built one. Blocks."""
         load_faiss().omp_set_num_threads(1)  # of this thread: the other cores go on answering
         has_built = False
         while self._needs_building() and not stopping.is_set():
             self._build(stopping)
             has_built = True
+        if self._needs_dropping():
+            self._drop()
         while self.ivf is not None and self._late() and not stopping.is_set():
             self._extend(self.ivf)
         return has_built
@@ -198,6 +207,14 @@ class Structure:
             return count >= self._flat_limit
         stale = int(self.ivf.index.ntotal) - self.rows.indexed_count
         return lists_for(count) > 1.4 * self.ivf.nlist or stale > count
+
+    def _needs_dropping(self) -> bool:
+        return self.ivf is not None and self.rows.count < KEPT_SHARE * self._flat_limit
+
+    def _drop(self) -> None:
+        with self._lock.alone():
+            self.ivf = None
+            self.rows.mark_indexed(np.empty(0, dtype=np.int64))
 
     def _extend(self, ivf: Ivf) -> None:
         """Adds some late rows. What takes long, finding each row's list, is done while others search."""

@@ -10,6 +10,7 @@ import pytest
 from embedded_records import built, open_at, recall, records, vectors
 
 from retrieval.base import Payload, Query, Record
+from retrieval.embedded import EmbeddedIndex
 from retrieval.embedded.snapshot import Snapshot, save_snapshot
 from retrieval.filters import parse_filter
 
@@ -36,6 +37,38 @@ async def test_as_many_hits_as_asked_for_though_few_lists_are_read(tmp_path: Pat
     (all_rows, filtered) = await index.search([Query(vectors(1)[0], 1000), Query(vectors(1)[0], 1000, "any", most)])
     assert (len(all_rows), len(filtered)) == (1000, 1000)
     await index.close()
+
+
+async def test_below_the_flat_limit_again_every_row_is_compared(tmp_path: Path) -> None:
+    """With a target that finds next to nothing, so that only exact comparison finds all."""
+    options = {"flat_limit": 1000, "target_recall": 0.01}
+    index = open_at(tmp_path, **options)
+    truth = {r.id: r.vector for r in records(3000)}
+    await index.upsert(records(3000))
+    await built(index)
+    assert await recall(index, truth, vectors(20, seed=9)) < 0.95
+    for remaining in (999, 800):
+        gone = list(truth)[remaining:]
+        await index.delete(gone)
+        for id in gone:
+            del truth[id]
+        assert await recall(index, truth, vectors(20, seed=9)) == 1.0
+        assert (await index.health()).structure == "flat"
+    await dropped(index)
+    await index.close()
+    index = open_at(tmp_path, **options)  # its snapshot was taken with the inverted file
+    assert await recall(index, truth, vectors(20, seed=9)) == 1.0
+    await dropped(index)
+    await index.upsert(records(1500))
+    await built(index)
+    assert await index.count() == 1500
+    await index.close()
+
+
+async def dropped(index: EmbeddedIndex) -> None:
+    async with asyncio.timeout(20):
+        while "lists read" in (await index.health()).detail:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def test_recall_while_rows_change_behind_the_inverted_file(tmp_path: Path) -> None:
