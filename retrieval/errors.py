@@ -112,12 +112,13 @@ class IncompatibleIndex(RetrievalError):
 
 
 class MissingExtra(RetrievalError, ImportError):
-    """A package that an optional extra brings is not installed."""
+    """A package that an optional extra brings is not installed; or, without an extra, one that every install brings."""
 
-    def __init__(self, package: str, extra: str) -> None:
+    def __init__(self, package: str, extra: str = "") -> None:
         super().__init__(package, extra)
         self.package = package
         self.extra = extra
 
     def __str__(self) -> str:
-        return f"the package {self.package!r} is not installed: run  pip install 'crossray[{self.extra}]'"
+        install = f"'crossray[{self.extra}]'" if self.extra else "crossray"
+        return f"the package {self.package!r} is not installed: run  pip install {install}"

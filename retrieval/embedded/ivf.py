@@ -165,5 +165,5 @@ def load_faiss() -> Any:
     try:
         import faiss
     except ImportError as error:
-        raise MissingExtra("faiss-cpu", "serve") from error
+        raise MissingExtra("faiss-cpu") from error
     return faiss

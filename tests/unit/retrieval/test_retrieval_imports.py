@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,15 @@ async def test_a_missing_extra_says_what_to_install(tmp_path: Path, monkeypatch:
             await open_index("milvus", dim=4, contract_json="{}", path=tmp_path)
 
 
+async def test_a_package_of_every_install_needs_no_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hint must name something that brings the package: pyproject has it among the dependencies of all."""
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(errors.MissingExtra, match=r"'faiss-cpu' is not installed: run  pip install crossray$"):
+        await open_index("embedded", dim=4, contract_json="{}", path=tmp_path)
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    assert any(requirement.startswith("faiss-cpu") for requirement in project["dependencies"])
+
+
 ERRORS = [
     errors.InvalidRecord("message", "records[0].id"),
     errors.InvalidQuery("message", "top_k"),
@@ -40,7 +50,7 @@ ERRORS = [
     errors.IndexUnavailable("message"),
     errors.StorageFull("message"),
     errors.IncompatibleIndex("message"),
-    errors.MissingExtra("faiss-cpu", "serve"),
+    errors.MissingExtra("pymilvus", "milvus"),
 ]
 
 
