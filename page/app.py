@@ -63,7 +63,7 @@ def _mount(app: FastAPI, site: Site, other: str) -> None:
 
 
 def _theme() -> gr.Theme:
-    """The reader's own fonts, and a button whose words can be read: white on Gradio's orange has too little contrast."""
+    """The reader's own fonts, and a button that can be read: white on Gradio's orange has too little contrast."""
     fonts = [gr.themes.Font(name) for name in FONTS]
     theme = gr.themes.Default(primary_hue="blue", font=fonts, font_mono=gr.themes.Font("monospace"))
     return theme.set(button_primary_background_fill="*primary_700", button_primary_background_fill_hover="*primary_800")
