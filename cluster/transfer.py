@@ -1,9 +1,9 @@
 """A collection to a Parquet file and back, over HTTP: items, vectors, media, and the contract that made the vectors.
 
-One row an item: id, kind, text, source, tags, metadata (JSON), created_at, vector (fixed-size list of float32), image
-(the stored file's bytes). The file's schema metadata holds `crossray.contract` (canonical JSON),
-`crossray.fingerprint`, `crossray.version` and `crossray.media`. Both directions work a batch at a time, so memory
-does not grow with the collection.
+One row an item: id, kind, text, source, tags, metadata (JSON), created_at, ocr_text (null where no image was read),
+vector (fixed-size list of float32), image (the stored file's bytes). The file's schema metadata holds
+`crossray.contract` (canonical JSON), `crossray.fingerprint`, `crossray.version` and `crossray.media`. Both directions
+work a batch at a time, so memory does not grow with the collection.
 """
 
 from __future__ import annotations
@@ -117,6 +117,7 @@ def _schema(model: ModelAnswer, media: bool) -> Any:
         pa.field("tags", pa.list_(pa.string()), nullable=False),
         pa.field("metadata", pa.string(), nullable=False),
         pa.field("created_at", pa.float64(), nullable=False),
+        pa.field("ocr_text", pa.string()),
         pa.field("vector", pa.list_(pa.float32(), contract.dim), nullable=False),
         pa.field("image", pa.binary()),
     ]
@@ -144,6 +145,7 @@ def _row(client: Client, item: ItemAnswer, media: bool) -> Row | None:
         "tags": item.tags,
         "metadata": json.dumps(item.metadata, ensure_ascii=False, sort_keys=True),
         "created_at": item.created_at,
+        "ocr_text": item.ocr_text,
         "vector": item.vector,
         "image": image,
     }
@@ -230,6 +232,8 @@ def _item(row: Row, fingerprint: str | None) -> dict[str, Any]:
         item["text"] = row["text"]
     if row["image"] is not None:
         item["image"] = base64.b64encode(row["image"]).decode("ascii")
+    if row.get("ocr_text") is not None:  # a column that older exports lack
+        item["ocr_text"] = row["ocr_text"]
     if fingerprint is not None:
         item |= {"vector": row["vector"], "fingerprint": fingerprint}
     return item

@@ -77,7 +77,7 @@ class ItemService:
     async def _add(self, id: str, fresh: Payload, item: Item, stages: Stages) -> Stored:
         existing = None if self._is_new(item, fresh) else (await self._index.get([id]))[0]
         stages.lap("lookup")
-        if existing is not None and existing.payload.media == fresh.media:
+        if item.ocr_text is None and existing is not None and existing.payload.media == fresh.media:
             fresh = replace(fresh, ocr_text=existing.payload.ocr_text)
         if existing is not None and _same_content(existing.payload, fresh) and item.vector is None:
             return await self._refresh(existing, fresh, item, stages)
@@ -147,6 +147,7 @@ class ItemService:
             tags=tuple(item.tags),
             metadata=item.metadata,
             created_at=time.time() if item.created_at is None else item.created_at,
+            ocr_text=item.ocr_text,
         )
 
     def _is_new(self, item: Item, payload: Payload) -> bool:

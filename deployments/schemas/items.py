@@ -27,11 +27,16 @@ class Item(SpaceClaim):
         None, description="A ready-made vector (an import), stored as it is; needs its `fingerprint` or `contract`."
     )
     created_at: Number | None = Field(None, description="Seconds since the epoch; now, when not given.")
+    ocr_text: str | None = Field(
+        None, description="What was read off the image already (an import); empty for none. Then it is not read here."
+    )
 
     @model_validator(mode="after")
     def _content(self) -> Item:
         if self.image is None and self.text is None:
             raise ValueError("give an image, a text, or both")
+        if self.ocr_text is not None and self.image is None:
+            raise ValueError("ocr_text is what was read off an image: give the image too")
         if self.vector is not None and self.fingerprint is None and self.contract is None:
             raise ValueError("a vector needs the fingerprint of the contract it was made under")
         return self

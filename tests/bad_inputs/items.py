@@ -38,6 +38,7 @@ def item_cases() -> Iterator[BadInput]:
         ("created_at as a date", {"created_at": "yesterday"}, "created_at"),
     ]:  # fmt: skip
         yield BadInput(f"item: {name}", "/v1/items", item(**fields, image=image), param=param)
+    yield BadInput("item: ocr_text without an image", "/v1/items", item(ocr_text="STOP"), says="ocr_text")
     yield BadInput("item: created_at NaN", "/v1/items", item(created_at=float("nan")), says="JSON")
     name = "x" * 1_000_000
     yield BadInput("item: a field of a million letters", "/v1/items", item(**{name: 1}), param=name[:80] + "…")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -67,6 +68,25 @@ def test_a_collection_survives_the_round_trip(filled: Client, empty: Client, tmp
     red = next(item for item in items(empty) if item["source"] == "red.png")
     assert empty.image(str(red["id"])).content == (tmp_path / "red.png").read_bytes()
     assert empty.search({"text": "red", "target": "image"}).hits[0].source == "red.png"
+
+
+@pytest.mark.parametrize("reembed", [False, True])
+def test_what_was_read_off_images_comes_back(client: Client, empty: Client, tmp_path: Path, reembed: bool) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (16, 16), "red").save(picture, "PNG")
+    for item_id, text in (("page", "STOP 停"), ("blank", "")):
+        client.store({"id": item_id, "ocr_text": text}, picture.getvalue())
+    client.store({"id": "unread"}, picture.getvalue())
+    export_items(client, tmp_path / "all.parquet")
+    import_items(empty, tmp_path / "all.parquet", reembed=reembed)
+    assert {item["id"]: item["ocr_text"] for item in items(empty)} == {"page": "STOP 停", "blank": "", "unread": None}
+
+
+def test_an_export_from_before_images_were_read_still_comes_in(filled: Client, empty: Client, tmp_path: Path) -> None:
+    export_items(filled, tmp_path / "all.parquet")
+    old = pq.read_table(tmp_path / "all.parquet").drop_columns(["ocr_text"])
+    pq.write_table(old, tmp_path / "old.parquet")
+    assert import_items(empty, tmp_path / "old.parquet").imported == ITEMS
 
 
 def test_the_file_says_what_its_vectors_are(filled: Client, tmp_path: Path) -> None:
@@ -179,7 +199,7 @@ def test_a_lost_image_of_an_item_that_is_there_ends_the_export(filled: Client, t
     assert files
     for path in files:
         path.unlink()
-    with pytest.raises(ApiError, match="has no image"):
+    with pytest.raises(ApiError, match="no_image"):
         export_items(filled, tmp_path / "all.parquet")
     assert not (tmp_path / "all.parquet").exists()
 

@@ -142,6 +142,18 @@ async def test_other_content_under_the_same_id_replaces_it(api: Api) -> None:
     assert await api.ids(text="blue") == ["one", "two"]
 
 
+async def test_a_text_that_was_read_elsewhere_is_kept_until_the_image_changes(api: Api, picture: Picture) -> None:
+    async def read_after(sent: dict[str, Any]) -> object:
+        assert (await api.http.post("/v1/items", json={"id": "page"} | sent)).is_success
+        return (await api.http.get("/v1/items/page")).json()["ocr_text"]
+
+    red, blue = {"image": b64(picture("red"))}, {"image": b64(picture("blue"))}
+    assert await read_after(red | {"ocr_text": "STOP"}) == "STOP"
+    assert await read_after(red | {"tags": ["x"]}) == "STOP"
+    assert await read_after(red | {"ocr_text": ""}) == ""
+    assert await read_after(blue) is None
+
+
 async def test_a_batch_answers_each_item_in_order(api: Api, picture: Picture) -> None:
     good, bad, image = {"text": "one"}, {"text": ""}, {"image": b64(picture())}
     wrong: dict[str, Any] = {"text": "x", "surprise": 1}
