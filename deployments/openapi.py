@@ -9,6 +9,8 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from deployments.examples import examples_of
+
 REF = "#/components/schemas/{model}"
 
 
@@ -16,7 +18,8 @@ def json_body(*models: type[BaseModel]) -> dict[str, Any]:
     """`openapi_extra` of a route that takes one of these models as JSON."""
     refs: list[dict[str, Any]] = [{"$ref": REF.format(model=model.__name__)} for model in models]
     schema = refs[0] if len(refs) == 1 else {"oneOf": refs}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    content = {"schema": schema, "examples": examples_of(*models)}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
 def json_or_form(*models: type[BaseModel]) -> dict[str, Any]:

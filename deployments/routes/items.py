@@ -29,7 +29,7 @@ from deployments.services import Services
 from deployments.space import require_header
 from deployments.stages import Stages
 
-PathId = Annotated[str, Path(max_length=128, description="An item's id")]
+PathId = Annotated[str, Path(max_length=128, description="An item's id", examples=["a-cat"])]
 log = logging.getLogger(__name__)
 ASK_AGAIN = {"Cache-Control": "private, no-cache"}
 """An item may get another image under its id: whoever kept one asks whether it is still that."""

@@ -20,6 +20,8 @@ PAIRS_A_SEARCH_UNIT = 100
 def router(services: Services) -> APIRouter:
     routes = APIRouter(tags=["rerank"])
 
+    # Cohere's current client posts to v2, the one before it and Jina's to v1; the body is the same.
+    @routes.post("/v2/rerank", response_model=RerankAnswer, include_in_schema=False)
     @routes.post(
         "/v1/rerank",
         response_model=RerankAnswer,

@@ -56,6 +56,7 @@ class NewItem:
     """An item to store: an image, a text, or both. Without an `id` its content's hash is the id.
 
     `created_at` is in seconds since the epoch. A ready-made `vector` needs the `fingerprint` of its embedding space.
+    `ocr_text` is what was read off the image already, empty for none.
     """
 
     image: ImageSource | None = None
@@ -67,13 +68,19 @@ class NewItem:
     created_at: float | None = None
     vector: Sequence[float] | None = None
     fingerprint: str | None = None
+    ocr_text: str | None = None
 
     def fields(self) -> dict[str, Any]:
         """Everything but the image."""
         always = {"source": self.source, "tags": list(self.tags), "metadata": dict(self.metadata)}
         vector = None if self.vector is None else list(self.vector)
         return always | given(
-            text=self.text, id=self.id, created_at=self.created_at, vector=vector, fingerprint=self.fingerprint
+            text=self.text,
+            id=self.id,
+            created_at=self.created_at,
+            vector=vector,
+            fingerprint=self.fingerprint,
+            ocr_text=self.ocr_text,
         )
 
     def body(self) -> dict[str, Any]:
