@@ -18,6 +18,11 @@ R = TypeVar("R")
 log = logging.getLogger(__name__)
 
 
+def oom_splits(model: object) -> int:
+    """How often, since it was loaded, a batch did not fit the device and was halved; 0 for one that does not halve."""
+    return int(getattr(model, "oom_splits", 0))
+
+
 class Device(Generic[R]):
     """Runs a model's `forward` on a thread of its own, one batch at a time."""
 

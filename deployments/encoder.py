@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from deployments.batch_queue import BatchLimits, BatchQueue, Lane, Released
-from deployments.device import Device
+from deployments.device import Device, oom_splits
 from deployments.model_options import ModelOptions
 from deployments.prepare_pool import PreparePool
-from encoders import Encoder, EncoderInfo, EncoderInput, Prepared, Role, Vectors
-from encoders.errors import EncoderError
+from encoders import Encoder, EncoderInfo, EncoderInput, Modality, Prepared, Role, Vectors
+from encoders.errors import EncoderError, InputError
 from encoders.registry import load_encoder
 
 
@@ -54,6 +54,8 @@ class EncodeReply:
     replica: str
 
 
+_SPOKEN: dict[Modality, str] = {"text": "a text", "image": "an image", "image_text": "an image with a text"}
+
 Encoded: TypeAlias = Vectors | EncoderError
 RunBatch: TypeAlias = Callable[[Sequence[Prepared]], Awaitable[Sequence[Encoded]]]
 
@@ -84,7 +86,7 @@ class EncoderWorker:
 
     async def encode(self, tasks: Sequence[EncodeTask]) -> EncodeReply:
         """Prepare all, encode what could be prepared, one outcome a task in order. Raises Overloaded."""
-        prepared = await asyncio.gather(*(self._pool.prepare(task.input, task.role) for task in tasks))
+        prepared = await asyncio.gather(*(self._prepare(task) for task in tasks))
         outcomes: list[EncodeOutcome | None] = [None] * len(tasks)
         lanes: dict[Lane, list[int]] = {"interactive": [], "bulk": []}
         for row, (result, seconds) in enumerate(prepared):
@@ -115,7 +117,14 @@ class EncoderWorker:
 
     def oom_splits(self) -> int:
         """How often a batch did not fit the device and was halved; 0 for an encoder that does not halve."""
-        return int(getattr(self._encoder, "oom_splits", 0))
+        return oom_splits(self._encoder)
+
+    async def _prepare(self, task: EncodeTask) -> tuple[Prepared | EncoderError, float]:
+        try:
+            _require_modality(self.info, task.input)
+        except InputError as error:
+            return error, 0.0
+        return await self._pool.prepare(task.input, task.role)
 
     @staticmethod
     def _outcome(item: Released[Encoded], prepare_s: float) -> EncodeOutcome:
@@ -123,6 +132,17 @@ class EncoderWorker:
         if isinstance(item.result, EncoderError):
             return EncodeOutcome(None, item.result, stages)
         return EncodeOutcome(item.result, None, stages)
+
+
+def _require_modality(info: EncoderInfo, item: EncoderInput) -> None:
+    """Raises InputError for what the encoder does not take, whether or not its preparer would."""
+    modality = item.modality
+    if modality not in info.modalities:
+        taken = ", ".join(_SPOKEN[one] for one in sorted(info.modalities))
+        param = "text" if modality == "text" else "image"
+        raise InputError(
+            f"{info.name} does not take {_SPOKEN[modality]}; it takes {taken}", "modality_not_taken", param
+        )
 
 
 class EncoderDeployment:

@@ -31,10 +31,7 @@ class Metrics:
         self._batch_seconds = Histogram(
             "crossray_encoder_batch_seconds", "Time a batch ran.", boundaries=_SECONDS, tag_keys=("encoder",)
         )
-        self._oom_splits = Counter(
-            "crossray_encoder_oom_splits", "Batches halved because they did not fit the device.", tag_keys=("encoder",)
-        )
-        self._oom_seen = 0
+        self._oom_splits = _OomSplits("encoder", encoder)
         self._queued = Gauge("crossray_encoder_queued", "Items that wait for the device.", tag_keys=("encoder", "lane"))
         self._cache_lookups = Counter(
             "crossray_cache_lookups",
@@ -56,12 +53,6 @@ class Metrics:
             "Queries that a model was to rewrite: model, recalled (read before), unstructured, late, or failed.",
             tag_keys=("did",),
         )
-        self._rerank_batch_size = Histogram(
-            "crossray_reranker_batch_size", "Pairs in a batch that ran.", boundaries=_SIZES, tag_keys=("reranker",)
-        )
-        self._rerank_batch_seconds = Histogram(
-            "crossray_reranker_batch_seconds", "Time a batch ran.", boundaries=_SECONDS, tag_keys=("reranker",)
-        )
         self._retries = Counter("crossray_retries", "Calls repeated after a replica was lost.", tag_keys=("target",))
 
     def stages(self, operation: str, laps_s: Mapping[str, float]) -> None:
@@ -78,9 +69,7 @@ class Metrics:
 
     def encoder_oom_splits(self, total: int) -> None:
         """How often, since the encoder was loaded, a batch did not fit the device and was halved."""
-        if total > self._oom_seen:
-            self._oom_splits.inc(total - self._oom_seen, tags={"encoder": self._encoder})
-            self._oom_seen = total
+        self._oom_splits.reach(total)
 
     def encoder_queued(self, lane: str, count: int) -> None:
         self._queued.set(count, tags={"encoder": self._encoder, "lane": lane})
@@ -100,13 +89,47 @@ class Metrics:
         """`did` is model, recalled, unstructured, late or failed."""
         self._rewrites.inc(1, tags={"did": did})
 
-    def rerank_batch(self, size: int, seconds: float) -> None:
-        """In the reranker's own process, whose metrics are made with its name."""
-        self._rerank_batch_size.observe(size, tags={"reranker": self._encoder})
-        self._rerank_batch_seconds.observe(seconds, tags={"reranker": self._encoder})
-
     def retry(self, target: str) -> None:
         self._retries.inc(1, tags={"target": target})
+
+
+class RerankerMetrics:
+    """The metrics of the process that runs the reranker of this name."""
+
+    def __init__(self, reranker: str) -> None:
+        self._tags = {"reranker": reranker}
+        self._batch_size = Histogram(
+            "crossray_reranker_batch_size", "Pairs in a batch that ran.", boundaries=_SIZES, tag_keys=("reranker",)
+        )
+        self._batch_seconds = Histogram(
+            "crossray_reranker_batch_seconds", "Time a batch ran.", boundaries=_SECONDS, tag_keys=("reranker",)
+        )
+        self._oom_splits = _OomSplits("reranker", reranker)
+
+    def batch(self, size: int, seconds: float) -> None:
+        self._batch_size.observe(size, tags=self._tags)
+        self._batch_seconds.observe(seconds, tags=self._tags)
+
+    def oom_splits(self, total: int) -> None:
+        """How often, since the reranker was loaded, a batch did not fit the device and was halved."""
+        self._oom_splits.reach(total)
+
+
+class _OomSplits:
+    """Counts up to what a model counts by itself."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        """`kind` is encoder or reranker."""
+        self._tags = {kind: name}
+        self._seen = 0
+        self._counter = Counter(
+            f"crossray_{kind}_oom_splits", "Batches halved because they did not fit the device.", tag_keys=(kind,)
+        )
+
+    def reach(self, total: int) -> None:
+        if total > self._seen:
+            self._counter.inc(total - self._seen, tags=self._tags)
+            self._seen = total
 
 
 class OcrMetrics:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from deployments.batch_queue import BatchLimits, BatchQueue
-from deployments.device import Device
+from deployments.device import Device, oom_splits
 from deployments.model_options import ModelOptions
 from deployments.prepare_pool import PreparePool
 from encoders import EncoderInput, Prepared
@@ -113,6 +113,10 @@ class RerankWorker:
             stages |= {"rerank_queue": last.queued_s, "rerank": last.ran_s}
         return RerankReply(tuple(scores), self._reranker.info, sum(pair.cost for pair in pairs), stages)
 
+    def oom_splits(self) -> int:
+        """How often a batch did not fit the device and was halved; 0 for a reranker that does not halve."""
+        return oom_splits(self._reranker)
+
     def _missing(self, inputs: Sequence[RerankInput]) -> tuple[str, ...]:
         addresses = (item.media for item in inputs if isinstance(item, StoredInput) and item.media is not None)
         return tuple(address for address in addresses if not self._media.exists(address))
@@ -131,17 +135,20 @@ class RerankDeployment:
     """The Serve side of a RerankWorker. It may sleep: with no replica left, the first call starts one."""
 
     def __init__(self, options: ModelOptions, media_path: Path) -> None:
-        from deployments.metrics import Metrics
+        from deployments.metrics import RerankerMetrics
 
         reranker = load_reranker(options.name, **options.options)
         pool = PreparePool(reranker.preparer, options.prepare_workers, processes=options.prepare_in_processes)
-        metrics = Metrics(encoder=reranker.info.name)
+        self._metrics = RerankerMetrics(reranker.info.name)
         media = MediaStore(media_path)
-        self._worker = RerankWorker(reranker, options.limits, pool=pool, media=media, on_batch=metrics.rerank_batch)
+        on_batch = self._metrics.batch
+        self._worker = RerankWorker(reranker, options.limits, pool=pool, media=media, on_batch=on_batch)
 
     async def rerank(self, task: RerankTask) -> RerankReply:
         """See `RerankWorker.rerank`."""
-        return await self._worker.rerank(task)
+        reply = await self._worker.rerank(task)
+        self._metrics.oom_splits(self._worker.oom_splits())
+        return reply
 
     async def __del__(self) -> None:
         await self._worker.close()
