@@ -170,3 +170,23 @@ async def test_changes_and_deletes_of_one_item_leave_no_file(tmp_path: Path) -> 
         await asyncio.gather(items.add(Item(id="one", image=OTHER), Stages()), delete())
         await delete()
         assert files(tmp_path) == []
+
+
+class StrictIndex(MemoryIndex):
+    """Takes no row whose file is not on disk yet."""
+
+    media: MediaStore
+
+    async def upsert(self, records: Sequence[Record]) -> None:
+        assert all(self.media.exists(record.payload.media) for record in records if record.payload.media is not None)
+        await super().upsert(records)
+
+
+async def test_a_file_is_there_before_the_row_that_names_it(tmp_path: Path) -> None:
+    index = StrictIndex(FakeEncoder().info.dim)
+    index.media = MediaStore(tmp_path)
+    items = service(tmp_path, index=index)
+    for image in (PICTURE, OTHER):
+        await items.add(Item(id="one", image=image), Stages())
+    await items.add(Item(image=PICTURE, text="both"), Stages())
+    assert await index.count() == 2
