@@ -18,7 +18,9 @@ help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 # A stamp an extra: while pyproject.toml and the lock file are older, nothing is installed. torch comes first and
-# pinned, or another package's range would pull its CUDA build.
+# pinned, or another package's range would pull its CUDA build. Which build of torch an index gives for this version is
+# the index's: where yours gives Linux the CUDA one (gigabytes), name one of CPU builds to pip in its own variables or
+# configuration, PIP_EXTRA_INDEX_URL or PIP_FIND_LINKS, before the first make. Nothing here overrides them.
 $(VENV)/.stamp-%: pyproject.toml requirements.lock clients/python/pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing crossray[$*] into $(VENV) (once)"
