@@ -10,40 +10,30 @@ A write is in SQLite, flushed to disk, before it is searchable and before the ca
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 import threading
-import uuid
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-
 from retrieval.base import Hit, IndexHealth, Payload, Query, Record, TextQuery, Vector
 from retrieval.durable import OwnerLock, make_folder, sweep_partials
-from retrieval.embedded.columns import ALWAYS
 from retrieval.embedded.ivf import load_faiss
-from retrieval.embedded.snapshot import Snapshot, load_snapshot, save_snapshot
 from retrieval.embedded.store import Change, Store
 from retrieval.embedded.structure import Found, Structure
 from retrieval.embedded.text_search import search_texts
+from retrieval.embedded.upkeep import Upkeep
 from retrieval.embedded.writer import GroupWriter, Write
 from retrieval.errors import IndexUnavailable
 from retrieval.filters import Filter
 from retrieval.validation import check_query, check_records, check_text_query
 
 T = TypeVar("T")
-log = logging.getLogger(__name__)
 
 FLAT_LIMIT = 20_000
 EXACT_LIMIT = 50_000
 TARGET_RECALL = 0.98
 """Of the 10, 100 and 1000 nearest, on the probes: above the 0.95 that is promised, for real queries may be harder."""
-SNAPSHOT_ROWS = 2_000
-"""Below this, reading SQLite is as fast as reading a snapshot."""
-LOAD_ROWS = 4_096
 INLINE_FLOATS = 16_000_000
 """A search that compares fewer floats than this takes two milliseconds, and handing it to a thread a tenth of that."""
 THREADS = 2
@@ -76,21 +66,18 @@ class EmbeddedIndex:
             raise
         self._structure = Structure(self._store, dim, flat_limit, exact_limit, target_recall)
         try:
-            self._load()
+            self._upkeep = Upkeep(self._structure, self._store, folder / "snapshot.npz", dim)
         except BaseException:
             self._store.close()
             self._lock.release()
             raise
         self._last_seq = self._store.last_seq()
-        self._stopping = threading.Event()
         self._closing = threading.Lock()
         self._closed = False
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="index-search")
         self._column_pool = ThreadPoolExecutor(1, thread_name_prefix="index-columns")
-        self._background = ThreadPoolExecutor(1, thread_name_prefix="index-build")
-        self._build: Future[None] | None = None
         self._writer = GroupWriter(self._commit)
-        self._build_if_due()
+        self._upkeep.start_if_due()
 
     @property
     def dim(self) -> int:
@@ -158,7 +145,7 @@ class EmbeddedIndex:
         if (ivf := structure.ivf) is not None:
             late = structure.rows.count - structure.rows.indexed_count
             parts.append(f"{ivf.nprobes[0]} of {ivf.nlist} lists read for 10 hits, {late} rows not in them yet")
-        if self._build is not None and not self._build.done():
+        if self._upkeep.is_building:
             parts.append("building")
         return IndexHealth(
             ready=not self._closed,
@@ -176,14 +163,11 @@ class EmbeddedIndex:
             if self._closed:
                 return
             self._closed = True
-            self._stopping.set()
+            self._upkeep.stop()
             self._writer.close()
-            self._background.shutdown(cancel_futures=True)
             self._pool.shutdown()
             self._column_pool.shutdown()
-            rows = self._structure.rows
-            if rows.count >= SNAPSHOT_ROWS and self._snapshot_seq < int(rows.seqs.max()):
-                self._save_snapshot()
+            self._upkeep.close()
             self._store.close()
             self._lock.release()
 
@@ -222,62 +206,8 @@ class EmbeddedIndex:
                 if change.records:
                     self._structure.put(change.records, change.seqs)
                 self._structure.remove([id for id in write.drops if id in rows.slot_of])
-        self._build_if_due()
+        self._upkeep.start_if_due()
         return counts
-
-    def _build_if_due(self) -> None:
-        is_building = self._build is not None and not self._build.done()
-        if not is_building and not self._stopping.is_set() and self._structure.is_due():
-            self._build = build = self._background.submit(self._build_structure)
-            build.add_done_callback(self._built)
-
-    def _build_structure(self) -> None:
-        if self._structure.maintain(self._stopping):
-            self._save_snapshot()
-
-    def _built(self, build: Future[None]) -> None:
-        if build.cancelled() or self._stopping.is_set():
-            return
-        if error := build.exception():
-            # Search goes on exactly without it; the next write tries again.
-            log.error("building the search structure failed", exc_info=error)
-            return
-        with contextlib.suppress(RuntimeError):  # closed just now
-            self._build_if_due()  # rows may have come while the snapshot was written
-
-    def _save_snapshot(self) -> None:
-        structure = self._structure
-        seqs, matrix, ivf = structure.copy()
-        token = uuid.uuid4().hex
-        try:
-            save_snapshot(self._folder / "snapshot.npz", Snapshot(token, seqs, matrix, ivf))
-            with structure.committing:
-                self._store.set_snapshot_token(token)
-        except Exception as error:
-            log.warning("no snapshot was written; the next start takes longer: %s", error)
-        else:
-            self._snapshot_seq = int(seqs.max(initial=0))
-
-    def _load(self) -> None:
-        """Rows from the snapshot where there is one, and what was written since from SQLite."""
-        seqs, ids = self._store.ids()
-        id_of = dict(zip(seqs.tolist(), ids, strict=True))
-        token = self._store.snapshot_token()
-        snapshot = load_snapshot(self._folder / "snapshot.npz", token, self._dim) if token else None
-        self._snapshot_seq = after = 0
-        if snapshot is not None and len(snapshot.seqs):
-            # An item that is gone keeps its slot for a moment, under a name that no item can have.
-            names = [id_of.get(seq, f"\0{seq}") for seq in snapshot.seqs.tolist()]
-            self._structure.restore(names, snapshot.seqs, snapshot.matrix, snapshot.ivf)
-            self._structure.remove([name for name in names if name.startswith("\0")])
-            self._snapshot_seq = after = int(snapshot.seqs.max())
-        while True:
-            found, matrix = self._store.vectors(after, LOAD_ROWS)
-            if not found:
-                break
-            self._structure.restore([id_of[seq] for seq in found], np.asarray(found), matrix, None)
-            after = found[-1]
-        self._structure.load_columns({ALWAYS})
 
 
 def _to_hit(found: Found, payloads: dict[int, Payload]) -> Hit:

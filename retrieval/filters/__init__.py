@@ -26,7 +26,7 @@ from retrieval.filters.tree import (
 )  # fmt: skip
 
 __all__ = [
-    "KEY", "KEY_RULE", "MAX_DEPTH", "MAX_INT", "MAX_NODES", "METADATA", "RESERVED", "TEXTS", "And", "Contains", "Exists",
-    "Filter", "In", "Not", "Or", "Ordering", "Range", "Value", "fold", "in_order", "is_scalar_number", "matches",
-    "parse_filter", "to_json", "type_of",
+    "KEY", "KEY_RULE", "MAX_DEPTH", "MAX_INT", "MAX_NODES", "METADATA", "RESERVED", "TEXTS", "And", "Contains",
+    "Exists", "Filter", "In", "Not", "Or", "Ordering", "Range", "Value", "fold", "in_order", "is_scalar_number",
+    "matches", "parse_filter", "to_json", "type_of",
 ]  # fmt: skip

@@ -106,7 +106,7 @@ async def test_rows_that_come_while_a_snapshot_is_written_reach_the_inverted_fil
         assert go_on.wait(20)
         save_snapshot(path, snapshot)
 
-    monkeypatch.setattr("retrieval.embedded.index.save_snapshot", save_slowly)
+    monkeypatch.setattr("retrieval.embedded.upkeep.save_snapshot", save_slowly)
     index = open_at(tmp_path / "index", flat_limit=2_000)
     await index.upsert(records(2_000))
     await asyncio.to_thread(saving.wait, 20)

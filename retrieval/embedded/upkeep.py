@@ -1,0 +1,104 @@
+"""What goes on behind the searches: loading at the start, building in the background, snapshots for the next start."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import uuid
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from retrieval.embedded.columns import ALWAYS
+from retrieval.embedded.snapshot import Snapshot, load_snapshot, save_snapshot
+from retrieval.embedded.store import Store
+from retrieval.embedded.structure import Structure
+
+log = logging.getLogger(__name__)
+
+SNAPSHOT_ROWS = 2_000
+"""Below this, reading SQLite is as fast as reading a snapshot."""
+LOAD_ROWS = 4_096
+
+
+class Upkeep:
+    def __init__(self, structure: Structure, store: Store, snapshot: Path, dim: int) -> None:
+        """Loads all rows into `structure`, many from `snapshot` where that file is good. Raises as `Store` does."""
+        self._structure = structure
+        self._store = store
+        self._snapshot = snapshot
+        self._snapshot_seq = 0
+        self._load(dim)
+        self._stopping = threading.Event()
+        self._background = ThreadPoolExecutor(1, thread_name_prefix="index-build")
+        self._build: Future[None] | None = None
+
+    @property
+    def is_building(self) -> bool:
+        return self._build is not None and not self._build.done()
+
+    def start_if_due(self) -> None:
+        if not self.is_building and not self._stopping.is_set() and self._structure.is_due():
+            self._build = build = self._background.submit(self._build_structure)
+            build.add_done_callback(self._built)
+
+    def stop(self) -> None:
+        """Starts nothing more; what runs ends soon."""
+        self._stopping.set()
+
+    def close(self) -> None:
+        """After the last write: waits for what runs, and takes a snapshot where something changed."""
+        self.stop()
+        self._background.shutdown(cancel_futures=True)
+        rows = self._structure.rows
+        if rows.count >= SNAPSHOT_ROWS and self._snapshot_seq < int(rows.seqs.max()):
+            self._save_snapshot()
+
+    def _build_structure(self) -> None:
+        if self._structure.maintain(self._stopping):
+            self._save_snapshot()
+
+    def _built(self, build: Future[None]) -> None:
+        if build.cancelled() or self._stopping.is_set():
+            return
+        if error := build.exception():
+            # Search goes on exactly without it; the next write tries again.
+            log.error("building the search structure failed", exc_info=error)
+            return
+        with contextlib.suppress(RuntimeError):  # closed just now
+            self.start_if_due()  # rows may have come while the snapshot was written
+
+    def _save_snapshot(self) -> None:
+        seqs, matrix, ivf = self._structure.copy()
+        token = uuid.uuid4().hex
+        try:
+            save_snapshot(self._snapshot, Snapshot(token, seqs, matrix, ivf))
+            with self._structure.committing:
+                self._store.set_snapshot_token(token)
+        except Exception as error:
+            log.warning("no snapshot was written; the next start takes longer: %s", error)
+        else:
+            self._snapshot_seq = int(seqs.max(initial=0))
+
+    def _load(self, dim: int) -> None:
+        """Rows from the snapshot where there is one, and what was written since from SQLite."""
+        seqs, ids = self._store.ids()
+        id_of = dict(zip(seqs.tolist(), ids, strict=True))
+        token = self._store.snapshot_token()
+        snapshot = load_snapshot(self._snapshot, token, dim) if token else None
+        after = 0
+        if snapshot is not None and len(snapshot.seqs):
+            # An item that is gone keeps its slot for a moment, under a name that no item can have.
+            names = [id_of.get(seq, f"\0{seq}") for seq in snapshot.seqs.tolist()]
+            self._structure.restore(names, snapshot.seqs, snapshot.matrix, snapshot.ivf)
+            self._structure.remove([name for name in names if name.startswith("\0")])
+            self._snapshot_seq = after = int(snapshot.seqs.max())
+        while True:
+            found, matrix = self._store.vectors(after, LOAD_ROWS)
+            if not found:
+                break
+            self._structure.restore([id_of[seq] for seq in found], np.asarray(found), matrix, None)
+            after = found[-1]
+        self._structure.load_columns({ALWAYS})
