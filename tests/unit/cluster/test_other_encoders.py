@@ -18,11 +18,12 @@ def test_an_encoder_beside_is_loaded_with_options_of_its_own(monkeypatch: pytest
     settings = load_settings("fake")
     first, second = settings.other_encoders
     assert settings.options_of(first.name, first) == {
+        "limits": settings.image_limits,
         "models_dir": tmp_path / "models",
         "model": "a/b",
         "dimensions": 256,
     }
-    assert settings.options_of(second.name, second) == {"cache_dir": tmp_path}
+    assert settings.options_of(second.name, second) == {"limits": settings.image_limits, "cache_dir": tmp_path}
     assert list(settings.served_models) == ["encoder", "other_encoders.0", "other_encoders.1"]
 
 
