@@ -11,11 +11,11 @@ from starlette.types import ASGIApp
 from deployments.admission import Admission
 from deployments.api import HttpLimits, build_api
 from deployments.cached import CachedEncoder, CacheOptions, open_cached
+from deployments.doorbell import RemoteDoorbell
 from deployments.metrics import Metrics
-from deployments.ocr import RemoteDoorbell
 from deployments.page_route import PageRoute
 from deployments.ports import EncodePort
-from deployments.remote import RemoteEncoder, RemoteIndex, RemoteReranker, RemoteStructurer
+from deployments.remote import RemoteEncoder, RemoteIndex, RemoteReranker, RemoteStructurer, call_again
 from deployments.rewriting import RewriteDefaults
 from deployments.services import RerankDefaults, build_services
 from encoders import EncoderInfo
@@ -101,7 +101,10 @@ class IngressDeployment:
         return PageRoute(api, self._page_address, path=self._page_path, admission=admission)
 
     async def _page_address(self) -> str:
-        address: str = await self._page.address.remote()
+        def ask() -> Any:
+            return self._page.address.remote()
+
+        address: str = await call_again(ask, "page", self._metrics.retry)
         return address
 
     def _remote(self, options: IngressOptions, handle: Any) -> RemoteEncoder:

@@ -25,7 +25,7 @@ from encoders import InputError
 from encoders.enhance import Enhancement
 from encoders.images import ImageLimits, decode
 from encoders.ocr import MAX_SIDE_PX, RapidReader, TextReader, read_page
-from retrieval import MediaStore, Payload, Record
+from retrieval import MediaStore, Payload, Record, parse_filter
 from retrieval.errors import RetrievalError
 from retrieval.validation import MAX_TEXT_CHARS
 
@@ -35,6 +35,15 @@ Outcome: TypeAlias = Literal["read", "cut", "blank", "dropped", "failed"]
 """`cut`: read, and more was there than is kept. `dropped`: the item was deleted or got another image meanwhile.
 `failed`: tried again, a few times and later each time."""
 
+PENDING = parse_filter(
+    {
+        "and": [
+            {"field": "kind", "op": "in", "value": ["image", "image_text"]},
+            {"field": "ocr_text", "op": "exists", "value": False},
+        ]
+    }
+)
+"""What `is_pending` says, for the index to count."""
 SWEEP_PAGE = 200
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
@@ -104,8 +113,12 @@ class OcrWorker:
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     async def sweep(self) -> None:
-        """Reads all that is pending; who rings meanwhile goes first."""
+        """Reads all that is pending; who rings meanwhile goes first. Where all of it waits for its next try, or was
+        given up, nothing is walked."""
         self._overflowed = False
+        await self._forget_gone()
+        if await self._index.count(PENDING) == self._retries.waiting():
+            return
         async for record in self._walk():
             if is_pending(record.payload):
                 while not self._rung.empty():
@@ -115,6 +128,16 @@ class OcrWorker:
     def close(self) -> None:
         """Waits for the page under way."""
         self._thread.shutdown(wait=True)
+
+    async def _forget_gone(self) -> None:
+        """Of pages that failed, those of items that were deleted, got another image, or were read after all."""
+        failed = self._retries.pages()
+        for start in range(0, len(failed), SWEEP_PAGE):
+            part = failed[start : start + SWEEP_PAGE]
+            records = await self._index.get([id for id, _ in part])
+            for page, record in zip(part, records, strict=True):
+                if record is None or record.payload.media != page[1] or not is_pending(record.payload):
+                    self._retries.forget(page)
 
     async def _walk(self) -> AsyncIterator[Record]:
         after = ""
@@ -157,7 +180,7 @@ class OcrWorker:
             log.warning("no text was read off the image of %s, %s: %s", record.id, then, error, exc_info=is_bug)
             outcome = "failed"
         else:
-            self._retries.succeeded((record.id, media))
+            self._retries.forget((record.id, media))
             is_stored = await self._index.set_ocr(record.id, media, text[:MAX_TEXT_CHARS])
             outcome = _outcome(is_stored, text)
             if outcome == "cut":
@@ -225,25 +248,3 @@ class OcrDeployment:
         with contextlib.suppress(asyncio.CancelledError):
             await self._running
         await asyncio.to_thread(self._worker.close)
-
-
-class RemoteDoorbell:
-    """Rings at the Ocr deployment without waiting for it, and forgets rings that it has no time for."""
-
-    def __init__(self, handle: Any, max_ringing: int = 64) -> None:
-        """`handle` is a Serve DeploymentHandle."""
-        self._handle = handle
-        self._max_ringing = max_ringing
-        self._ringing: set[asyncio.Task[None]] = set()
-
-    def __call__(self, id: str) -> None:
-        if len(self._ringing) < self._max_ringing:
-            task = asyncio.get_running_loop().create_task(self._ring(id))
-            self._ringing.add(task)
-            task.add_done_callback(self._ringing.discard)
-
-    async def _ring(self, id: str) -> None:
-        try:
-            await self._handle.ring.remote([id])
-        except Exception as error:  # The write is done and acknowledged: a lost ring must not show.
-            log.debug("the ring for %s was lost: %s", id, error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 import time
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ class OcrRetries:
         self._attempts = attempts
         self._first_pause_s = first_pause_s
         self._failures: dict[PageKey, _Failure] = {}
+        self._next: list[tuple[float, PageKey]] = []
+        """A heap of when pages are due; one whose failure says otherwise by now is of no account."""
 
     def failed(self, page: PageKey) -> float | None:
         """Notes a failure. Seconds until the page is tried again, None where that was the last attempt."""
@@ -38,10 +41,21 @@ class OcrRetries:
             return None
         pause_s = self._first_pause_s * float(GROWTH ** (failure.times - 1))
         failure.due = time.monotonic() + pause_s
+        heapq.heappush(self._next, (failure.due, page))
         return pause_s
 
-    def succeeded(self, page: PageKey) -> None:
+    def forget(self, page: PageKey) -> None:
+        """It was read, or is gone."""
         self._failures.pop(page, None)
+
+    def pages(self) -> list[PageKey]:
+        """All that failed and were not forgotten."""
+        return list(self._failures)
+
+    def waiting(self) -> int:
+        """How many of them are not to be tried now: they are due later, or were given up."""
+        now = time.monotonic()
+        return sum(failure.due > now for failure in self._failures.values())
 
     def may_try(self, page: PageKey) -> bool:
         """Whether the page never failed, or is due."""
@@ -50,12 +64,17 @@ class OcrRetries:
 
     def next_due(self) -> float:
         """When the next page is due, on the monotonic clock; infinite where none is waited for."""
-        return min((failure.due for failure in self._failures.values() if failure.due > 0), default=math.inf)
+        while self._next and not self._counts(*self._next[0]):
+            heapq.heappop(self._next)
+        return self._next[0][0] if self._next else math.inf
 
     def take_due(self) -> list[str]:
         """The ids of the pages that are due, each once: whoever takes it may find the item gone, and not try."""
-        now = time.monotonic()
-        due = [page for page, failure in self._failures.items() if 0 < failure.due <= now]
-        for page in due:
-            self._failures[page].due = 0.0
-        return [id for id, _ in due]
+        ids = []
+        while self.next_due() <= time.monotonic():
+            ids.append(heapq.heappop(self._next)[1][0])
+        return ids
+
+    def _counts(self, due: float, page: PageKey) -> bool:
+        failure = self._failures.get(page)
+        return failure is not None and failure.due == due

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,10 +17,12 @@ from PIL import Image
 
 import deployments.ocr as module
 from deployments.batch_queue import BatchLimits
+from deployments.doorbell import RemoteDoorbell
 from deployments.encoder import EncoderWorker
 from deployments.items import ItemService
 from deployments.local import LocalEncoder, LocalIndex
-from deployments.ocr import OcrLimits, OcrWorker, RemoteDoorbell
+from deployments.ocr import OcrLimits, OcrWorker
+from deployments.ocr_retries import OcrRetries
 from deployments.prepare_pool import PreparePool
 from deployments.retriever import RetrieverWorker
 from deployments.schemas.items import Item
@@ -28,7 +31,7 @@ from encoders.enhance import Enhancement, Pixels
 from encoders.fake import FakeEncoder
 from encoders.images import ImageLimits
 from encoders.ocr import TextLine
-from retrieval import MediaStore, Record, parse_filter
+from retrieval import Filter, MediaStore, Record, parse_filter
 from retrieval.errors import IndexUnavailable
 from retrieval.memory import MemoryIndex
 from retrieval.validation import MAX_TEXT_CHARS
@@ -299,16 +302,62 @@ async def test_an_image_that_cannot_be_read_stops_nobody_and_is_not_tried_again_
     assert stack.reader.reads == 2
 
 
+class WalkedIndex(MemoryIndex):
+    """Counts the pages of walks."""
+
+    walked = 0
+
+    async def scan(self, after: str = "", limit: int = 1000) -> list[Record]:
+        self.walked += 1
+        return await super().scan(after, limit)
+
+
+async def test_nothing_is_walked_where_nothing_is_to_be_found(tmp_path: Path) -> None:
+    index = WalkedIndex(FakeEncoder().info.dim)
+    stack = Stack(tmp_path, index)
+    await stack.add("black", "black")  # It fails, and waits from then on.
+    for number in range(3):
+        await stack.add(f"red-{number}", "red")
+        await stack.add(f"words-{number}", text="words")
+    worker = stack.worker()
+    await worker.sweep()
+    assert index.walked > 0
+    index.walked = 0
+    await worker.sweep()
+    assert index.walked == 0
+    await stack.items.delete("black")
+    await stack.add("green", "green")
+    await worker.sweep()
+    assert index.walked > 0, "as many are pending as have failed, and yet one is new"
+    worker.close()
+    assert await stack.ocr_text("green") == "绿茶"
+    assert stack.outcomes == ["failed", "read", "read", "read", "read"]
+    await stack.close()
+
+
+def test_pages_that_failed_come_up_in_turn_and_once_and_can_be_forgotten() -> None:
+    retries = OcrRetries(attempts=3, first_pause_s=0.0)
+    for id in ("a", "b", "c"):
+        assert retries.failed((id, "image")) == 0.0
+    retries.forget(("b", "image"))
+    assert retries.take_due() == ["a", "c"]
+    assert (retries.take_due(), retries.next_due()) == ([], math.inf)
+    assert (retries.pages(), retries.waiting()) == ([("a", "image"), ("c", "image")], 0)
+    retries.failed(("a", "image"))
+    assert retries.failed(("a", "image")) is None
+    assert (retries.take_due(), retries.waiting()) == ([], 1), "it was given up"
+
+
 class FlakyIndex(MemoryIndex):
     """Does not answer the first times."""
 
     failures = 0
 
-    async def scan(self, after: str = "", limit: int = 1000) -> list[Record]:
+    async def count(self, filter: Filter | None = None) -> int:
         if self.failures:
             self.failures -= 1
             raise IndexUnavailable("restarting")
-        return await super().scan(after, limit)
+        return await super().count(filter)
 
 
 async def test_an_index_that_does_not_answer_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
