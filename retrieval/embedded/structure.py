@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from retrieval.base import KINDS_OF_TARGET, Query, Record, Vector
 from retrieval.embedded.column_reading import ColumnReading
 from retrieval.embedded.columns import Columns, Mask
+from retrieval.embedded.comparing import nearest, pick
 from retrieval.embedded.ivf import SAMPLE_PER_LIST, Ivf, Probes, choose_nprobes, lists_for, load_faiss, train
 from retrieval.embedded.locks import SharedLock
 from retrieval.embedded.rows import Rows
 from retrieval.embedded.store import Store
 from retrieval.filters import And, Filter, In
-from retrieval.ranking import MARGIN, candidates, exact_scores, rank
+from retrieval.ranking import candidates, exact_scores, rank
 
 CHUNK = 16_384
 CHUNK_LATE = 2_048
@@ -30,8 +31,6 @@ LATE_ROWS = 1_024
 """Rows written since the inverted file was built that are compared exactly, until there are this many."""
 KEPT_SHARE = 0.9
 """Of the flat limit: down to it an inverted file is kept, unused, so that one is not built at every step to and fro."""
-TIES = 8
-"""Rows asked for beyond those wanted, so that ties at the edge show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,33 +137,13 @@ class Structure:
         return [Found(ids[i], int(self.rows.seqs[slots[i]]), scores[i]) for i in rank(ids, scores, top_k)]
 
     def _compare(self, vector: Vector, top_k: int, mask: Mask | None, passing: int) -> NDArray[np.int64]:
+        matrix = self.rows.matrix
         if mask is None:
-            return self._nearest(vector, top_k)
+            return nearest(matrix, vector, top_k)
         slots = np.flatnonzero(mask)
         # Above a half, reading every row in order is faster than picking rows.
-        scores = (self.rows.matrix @ vector)[slots] if 2 * passing > self.rows.count else self._pick(vector, slots)
+        scores = (matrix @ vector)[slots] if 2 * passing > len(matrix) else pick(matrix, vector, slots)
         return np.asarray(slots[candidates(scores, top_k)])
-
-    def _nearest(self, vector: Vector, top_k: int) -> NDArray[np.int64]:
-        """Slots of the best rows of all, ties at the edge included. One pass that keeps a heap and not every score."""
-        faiss = load_faiss()
-        matrix = self.rows.matrix
-        wanted = min(top_k + TIES, len(matrix))
-        if wanted == 0:
-            return np.empty(0, dtype=np.int64)
-        (scores,), (slots,) = faiss.knn(vector[None], matrix, wanted, metric=faiss.METRIC_INNER_PRODUCT)
-        if wanted < len(matrix) and scores[-1] >= scores[top_k - 1] - MARGIN:  # more ties than there was room for
-            return candidates(matrix @ vector, top_k)
-        return np.asarray(slots, dtype=np.int64)
-
-    def _pick(self, vector: Vector, slots: NDArray[np.int64]) -> Vector:
-        """Inner products with some rows, without copying them together first."""
-        faiss = load_faiss()
-        scores = np.empty(len(slots), dtype=np.float32)
-        first = np.zeros(len(slots), dtype=np.int64)
-        pointers = [faiss.swig_ptr(array) for array in (vector, first, self.rows.matrix, slots, scores)]
-        faiss.pairwise_indexed_inner_product(len(vector), len(slots), *pointers)
-        return scores
 
     def _propose(self, ivf: Ivf, vector: Vector, top_k: int, mask: Mask | None) -> NDArray[np.int64]:
         rows = self.rows
@@ -178,7 +157,7 @@ class Structure:
         if self._late():
             late = rows.unindexed()
             slots = np.concatenate([slots, late if mask is None else late[mask[late]]])
-        return slots[candidates(self._pick(vector, slots), top_k)]
+        return slots[candidates(pick(self.rows.matrix, vector, slots), top_k)]
 
     def is_due(self) -> bool:
         """Whether `maintain` has something to do."""
