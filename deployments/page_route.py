@@ -6,6 +6,7 @@ many files. They have a bound of their own.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 import httpx
@@ -20,6 +21,7 @@ from deployments.render import error_response
 MAX_UPLOAD_BYTES = 1 << 30
 """Of one request: many photos go in one."""
 CONNECT_S = 5.0
+FIND_S = 10.0
 HOP_BY_HOP = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
 )
@@ -88,7 +90,8 @@ class PageRoute:
                 return await self._http.send(self._request(self._url, scope, receive), stream=True)
             except httpx.ConnectError:
                 self._url = None
-        self._url = await self._find()
+        async with asyncio.timeout(FIND_S):  # a replica that is starting is waited for no longer
+            self._url = await self._find()
         return await self._http.send(self._request(self._url, scope, receive), stream=True)
 
     def _request(self, url: str, scope: Scope, receive: Receive) -> httpx.Request:
