@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -50,6 +52,7 @@ class Connection(ABC, Generic[Transport]):
                 "limits": httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
                 "headers": dict(headers or {}),
                 "trust_env": trust_env,
+                "verify": _tls(trust_env),
                 "transport": transport,
             }
         )
@@ -95,6 +98,12 @@ class Connection(ABC, Generic[Transport]):
         elif call.json is not None:
             request["json"] = call.json
         return request
+
+
+@cache
+def _tls(trust_env: bool) -> ssl.SSLContext:
+    """httpx's own, once: reading the certificates is nearly all that making a client costs."""
+    return httpx.create_ssl_context(trust_env=trust_env)
 
 
 def answered(response: httpx.Response) -> Answered:

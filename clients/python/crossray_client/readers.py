@@ -44,6 +44,8 @@ def _embedding(datum: Any) -> Embedding:
         raise ValueError("an embedding has no index")
     if datum.get("embedding") is None:
         return Embedding(index=datum["index"], vector=None, failure=decode(Failure, datum.get("error")))
+    if not isinstance(datum["embedding"], str):
+        raise ValueError("an embedding is no base64, which was asked for")
     numbers = array("f", base64.b64decode(datum["embedding"], validate=True))
     if sys.byteorder == "big":  # they travel little-endian
         numbers.byteswap()

@@ -37,7 +37,7 @@ class Retry:
 
 NO_RETRY = Retry(attempts=1)
 
-PATIENT = Retry(attempts=9)
+PATIENT = Retry(attempts=10)
 """For long work: goes on for one to two minutes, which outlasts a restart of the server."""
 
 

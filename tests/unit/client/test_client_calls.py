@@ -13,16 +13,19 @@ from crossray_client import ApiError, Content, Failure, NewItem, NotFound, Part,
 from tests.unit.client.conftest import picture
 
 Photo = Callable[[str], Path]
+COLOURS = ("red", "green", "blue")
+KEPT = {*COLOURS, *(f"say-{colour}" for colour in COLOURS)}
 
 
 @pytest.fixture
 def client(client: Any) -> Any:
     """With three photos and three texts; what a test adds is gone for the next."""
-    for item in list(client.items()):
-        client.delete(item.id)
-    for colour in ("red", "green", "blue"):
-        client.store(NewItem(image=picture(colour), id=colour, metadata={"c": colour}, tags=["photo"]))
-    client.store_batch(NewItem(text=f"a {colour} field", id=f"say-{colour}") for colour in ("red", "green", "blue"))
+    there = {item.id for item in client.items()}
+    for id in there - KEPT:
+        client.delete(id)
+    if not there >= KEPT:
+        photos = [NewItem(image=picture(c), id=c, metadata={"c": c}, tags=["photo"]) for c in COLOURS]
+        client.store_batch(photos + [NewItem(text=f"a {c} field", id=f"say-{c}") for c in COLOURS])
     return client
 
 

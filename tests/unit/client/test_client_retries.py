@@ -187,6 +187,13 @@ def test_another_kind_of_server_is_told_apart(answering: Answering, content: byt
         answering(lambda _: httpx.Response(200, content=content)).lookup(["a"])
 
 
+@pytest.mark.parametrize("embedding", [[1.0], "AAA=", "no base64"])
+def test_vectors_that_are_none_are_told_apart(answering: Answering, embedding: Any) -> None:
+    body = {"model": "fake", "data": [{"index": 0, "embedding": embedding}]}
+    with pytest.raises(UnexpectedAnswer):
+        answering(lambda _: httpx.Response(200, json=body)).embed("a")
+
+
 def test_an_error_of_something_in_between_is_one_line(answering: Answering) -> None:
     with pytest.raises(ApiError, match="<html> Too large</html>"):
         answering(lambda _: httpx.Response(413, text="<html>\n\n  Too   large</html>")).lookup(["a"])
