@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from conftest import K8S, ROOT
+from manifest_files import K8S, ROOT
 
 from cluster.manifests.pod_template import USER_ID
 from cluster.telemetry import TELEMETRY_OFF

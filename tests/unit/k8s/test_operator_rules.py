@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import K8S
+from manifest_files import K8S
 from operator_rules import faults
 
 from cluster.manifests.overlay import render

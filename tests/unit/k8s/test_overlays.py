@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import COMPONENTS, K8S, OVERLAYS, Objects, of_kind
+from manifest_files import COMPONENTS, K8S, OVERLAYS, Objects, of_kind
 from operator_rules import faults, groups, pod_specs
 
 Build = Callable[[Path], Objects]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import K8S, ROOT
+from manifest_files import K8S, ROOT
 from operator_rules import faults, groups, pod_specs
 
 from cluster.environment import LOOPBACK_ONLY, ray_environment, serving_environment
