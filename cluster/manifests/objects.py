@@ -9,12 +9,13 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-from cluster.manifests.pod_template import head_template, worker_template
+from cluster.manifests.pod_template import RAY_LABELS, group_labels, head_template, worker_template
 from cluster.manifests.pods import Pods, WorkerGroup
 from cluster.manifests.serve_config import serve_config
 from cluster.manifests.yaml_text import to_yaml
 from cluster.settings import Settings
 
+OWN_LABELS = {"app.kubernetes.io/part-of": "crossray"}
 OLD_CLUSTER_S = 120
 """After an upgrade the old cluster stays so long, for the requests it still has."""
 IDLE_S = 300
@@ -26,7 +27,7 @@ def ray_service(settings: Settings, pods: Pods) -> dict[str, Any]:
     return {
         "apiVersion": "ray.io/v1",
         "kind": "RayService",
-        "metadata": {"name": pods.name, "labels": {"app.kubernetes.io/name": "crossray"}},
+        "metadata": {"name": pods.name, "labels": OWN_LABELS},
         "spec": {
             "upgradeStrategy": {"type": "NewCluster"},
             "excludeHeadPodFromServeSvc": True,
@@ -47,15 +48,10 @@ def disruption_budgets(pods: Pods) -> list[dict[str, Any]]:
         {
             "apiVersion": "policy/v1",
             "kind": "PodDisruptionBudget",
-            "metadata": {"name": f"{pods.name}-{group.name}", "labels": {"app.kubernetes.io/name": "crossray"}},
+            "metadata": {"name": f"{pods.name}-{group.name}", "labels": OWN_LABELS},
             "spec": {
                 "minAvailable": group.min_pods - 1,
-                "selector": {
-                    "matchLabels": {
-                        "app.kubernetes.io/instance": pods.name,
-                        "app.kubernetes.io/component": group.name,
-                    }
-                },
+                "selector": {"matchLabels": RAY_LABELS | group_labels(pods, group.name)},
             },
         }
         for group in pods.workers

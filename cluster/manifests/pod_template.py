@@ -31,9 +31,24 @@ CONTAINER_SECURITY: dict[str, Any] = {
 }
 
 
+RAY_LABELS = {"app.kubernetes.io/part-of": "crossray", "crossray.dev/role": "ray"}
+"""Of every pod of Ray, for policies and monitors. Not `app.kubernetes.io/name`: the operator finds its pods by that."""
+HEAD_PORTS = {"gcs-server": 6379, "dashboard": 8265, "client": 10001}
+"""As the operator names them. Where a container lists any port, its Services have those alone."""
+SERVE_PORT = "serve"
+"""What the operator's Service and its probes of Serve's proxies look for."""
+
+
+def group_labels(pods: Pods, group: str) -> dict[str, str]:
+    """Of the pods of one group, the head's being `head`."""
+    return {"app.kubernetes.io/instance": pods.name, "app.kubernetes.io/component": group}
+
+
 def head_template(settings: Settings, pods: Pods) -> dict[str, Any]:
     """The pod of the head: it schedules, and runs no replica."""
-    template = _template(settings, pods, "head", pods.head, _container(settings, pods, "ray-head", pods.head))
+    container = _container(settings, pods, "ray-head", pods.head)
+    container["ports"] += [{"name": name, "containerPort": port} for name, port in HEAD_PORTS.items()]
+    template = _template(settings, pods, "head", pods.head, container)
     if not pods.autoscaled:  # the autoscaler asks Kubernetes for pods, under an account that the operator makes
         template["spec"]["automountServiceAccountToken"] = False
     return template
@@ -71,11 +86,7 @@ def shm_bytes(settings: Settings) -> int:
 
 
 def _template(settings: Settings, pods: Pods, group: str, size: PodSize, container: dict[str, Any]) -> dict[str, Any]:
-    labels = {
-        "app.kubernetes.io/name": "crossray",
-        "app.kubernetes.io/instance": pods.name,
-        "app.kubernetes.io/component": group,
-    }
+    labels = RAY_LABELS | group_labels(pods, group)
     spec: dict[str, Any] = {
         "securityContext": {
             "runAsNonRoot": True,
@@ -111,6 +122,7 @@ def _container(settings: Settings, pods: Pods, name: str, size: PodSize) -> dict
     return {
         "name": name,
         "image": pods.image,
+        "ports": [{"name": SERVE_PORT, "containerPort": settings.http.port}],
         "env": _variables(serving_environment(settings) | WRITABLE_HOME) + secret_variables(settings),
         "envFrom": [{"configMapRef": {"name": CONFIG_MAP}}],
         "resources": {"requests": dict(amounts), "limits": dict(amounts)},

@@ -18,6 +18,8 @@ from pydantic import BaseModel
 
 SCHEMA = json.loads((Path(__file__).parent / "rayservice.schema.json").read_text(encoding="utf-8"))
 MAX_NAME_CHARS = 47
+OPERATORS_LABELS = {"app.kubernetes.io/name", "app.kubernetes.io/created-by"}
+HEAD_PORTS = {"gcs-server", "dashboard", "client"}
 RESOURCE_PARAMS = {"num-cpus", "num-gpus", "memory", "resources"}
 OPERATORS_OWN = {"REDIS_PASSWORD", "RAY_REDIS_ADDRESS", "REDIS_USERNAME", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"}
 
@@ -64,8 +66,20 @@ def _cluster(service: dict[str, Any]) -> Iterator[str]:
         for probe in ("livenessProbe", "readinessProbe"):
             if probe in group["template"]["spec"]["containers"][0]:
                 yield f"{name}: {probe} replaces the operator's, which knows Serve's proxies"
+        yield from _labels_and_ports(name, group["template"])
         if not autoscaled and group.get("maxReplicas") != group.get("minReplicas"):
             yield f"{name}: room to scale, and nothing that does"
+
+
+def _labels_and_ports(name: str, template: dict[str, Any]) -> Iterator[str]:
+    """By its own labels and named ports the operator finds pods and builds Services; it lets ours stand above them."""
+    for label in template["metadata"]["labels"]:
+        if label in OPERATORS_LABELS or label.startswith("ray.io/"):
+            yield f"{name}: the label {label} is the operator's"
+    ports = {port["name"] for port in template["spec"]["containers"][0].get("ports", [])}
+    wanted = {"serve"} | (HEAD_PORTS if name == "head" else set())
+    if ports and ports != wanted:
+        yield f"{name}: the operator's Services want the ports {sorted(wanted)}"
 
 
 def _upgrade(spec: dict[str, Any]) -> Iterator[str]:

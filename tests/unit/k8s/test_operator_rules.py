@@ -72,6 +72,14 @@ FAULTS: dict[str, tuple[Callable[[Service], Any], str]] = {
         lambda s: cluster(s)["workerGroupSpecs"][0]["template"]["spec"]["containers"][0].update(readinessProbe={}),
         "readinessProbe",
     ),
+    "the operator's label": (
+        lambda s: cluster(s)["headGroupSpec"]["template"]["metadata"]["labels"].update({"app.kubernetes.io/name": "x"}),
+        "app.kubernetes.io/name",
+    ),
+    "a head without a named dashboard": (
+        lambda s: cluster(s)["headGroupSpec"]["template"]["spec"]["containers"][0]["ports"].pop(),
+        "want the ports",
+    ),
     "tokens without a version": (lambda s: cluster(s).pop("rayVersion"), "rayVersion"),
     "no autoscaler": (lambda s: cluster(s).pop("enableInTreeAutoscaling"), "nothing that does"),
     "an unknown strategy": (lambda s: s["spec"].update(upgradeStrategy={"type": "Rolling"}), "no upgrade strategy"),

@@ -192,5 +192,22 @@ def test_the_heads_state_is_in_a_redis_that_forgets_nothing(built: dict[str, Obj
 def test_policies_open_the_port_that_the_api_has(built: dict[str, Objects]) -> None:
     policies = {item["metadata"]["name"]: item["spec"] for item in of_kind(built["gpu"], "NetworkPolicy")}
     config = yaml.safe_load(service_in(built["gpu"])["spec"]["serveConfigV2"])
-    assert policies["crossray-api"]["ingress"][0]["ports"] == [{"port": config["http_options"]["port"]}]
+    assert policies["crossray-api"]["ingress"][0]["ports"] == [{"port": "serve"}]
+    for name, spec in pod_specs(service_in(built["gpu"])):
+        ports = {port["name"]: port["containerPort"] for port in spec["containers"][0]["ports"]}
+        assert ports["serve"] == config["http_options"]["port"], name
     assert set(policies["crossray-deny"]) == {"podSelector", "policyTypes"}
+
+
+def test_no_pod_of_ours_is_left_open(built: dict[str, Objects]) -> None:
+    (deny,) = [item for item in of_kind(built["gpu"], "NetworkPolicy") if item["metadata"]["name"] == "crossray-deny"]
+    assert all(selects(deny["spec"]["podSelector"], labels) for labels in labels_of_pods(built["gpu"]))
+
+
+def test_the_monitors_meet_the_heads_and_the_workers_pods(kustomize: Build, tmp_path: Path) -> None:
+    objects = kustomize(mine(tmp_path, "gpu", ["monitoring"]))
+    monitors = of_kind(objects, "PodMonitor")
+    kinds = {"head": "head", "cpu": "worker", "gpu": "worker"}
+    for name, group in groups(service_in(objects)):
+        labels = group["template"]["metadata"]["labels"] | {"ray.io/node-type": kinds[name]}  # the operator adds it
+        assert sum(selects(monitor["spec"]["selector"], labels) for monitor in monitors) == 1, name
