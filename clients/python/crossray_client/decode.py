@@ -51,12 +51,9 @@ def _dataclass(kind: Any, value: Any, path: str) -> Any:
 
 
 def _union(kinds: tuple[Any, ...], value: Any, path: str) -> Any:
-    """The member that fits exactly before the one that fits with a conversion."""
+    """The first member that fits."""
     if value is None and NoneType in kinds:
         return None
-    for kind in kinds:
-        if type(value) is kind:
-            return value
     faults = []
     for kind in kinds:
         try:

@@ -84,6 +84,7 @@ def test_both_clients_have_the_same_calls() -> None:
 def test_errors_survive_a_process_boundary(error: Exception) -> None:
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), vars(again), str(again)) == (type(error), vars(error), str(error))
+    assert vars(type(error)(*error.args)) == vars(error)
 
 
 HEALTH = {"status": "ok", "encoder": "fake", "count": 3}

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from crossray_client import (
+    PATIENT,
     ApiError,
     Client,
     ClientClosed,
@@ -23,7 +24,9 @@ from crossray_client import (
     Overloaded,
     Retry,
     UnexpectedAnswer,
+    calls,
 )
+from crossray_client.attempts import Attempts
 from crossray_client.retry import retry_after_s
 
 LOOKUP = {"existing": ["a"], "fingerprint": "f"}
@@ -145,7 +148,8 @@ def test_retry_after_in_seconds(value: str, seconds: float | None) -> None:
 def test_retry_after_as_a_date() -> None:
     future = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
     assert 90 < (retry_after_s({"retry-after": future}) or 0) <= 100
-    assert retry_after_s({"retry-after": "Sun, 06 Nov 1994 08:49:37 GMT"}) == 0
+    for zone in ("GMT", "-0000"):
+        assert retry_after_s({"retry-after": f"Sun, 06 Nov 1994 08:49:37 {zone}"}) == 0
 
 
 def test_closing_wakes_the_thread_that_waits() -> None:
@@ -179,6 +183,12 @@ def test_a_closed_client_says_so(answering: Answering) -> None:
     with pytest.raises(ClientClosed, match="closed"):
         client.lookup(["a"])
     assert server.count == 0
+
+
+def test_a_closed_client_does_not_wait_to_say_so() -> None:
+    attempts = Attempts(calls.lookup(["a"]), "http://server", PATIENT, None)
+    with pytest.raises(ClientClosed):
+        attempts.after(ClientClosed("http://server", "closed"))
 
 
 @pytest.mark.parametrize("content", [b"hello", b"[]", b'{"existing": ["a"]}', b'{"existing": [1], "fingerprint": ""}'])
