@@ -24,12 +24,15 @@ import psutil
 
 from cluster.environment import ray_environment
 from cluster.errors import ClusterError
+from cluster.page import page_line, page_runs
 from cluster.runfile import RunFile, read_runfile, remove_runfile, write_runfile
 from cluster.settings import Settings, load_settings
 from retrieval.durable import OwnerLock, make_folder
 from retrieval.errors import IndexLocked
 
 READY_TIMEOUT_S = 300
+PAGE_STREAM_S = 3600.0
+"""The page tells of work that goes on by streams that last as long, which Serve would cut; the API has its own limit."""
 TEMPORARY = "crossray-up-"
 FAULT_MARK = "crossray up: "
 """Begins the line of the log that says why it did not start."""
@@ -124,6 +127,7 @@ def _serve(
             ready = note("ready")
             announce(f"ready at {ready.url}")
             on_ready(ready)
+            announce(page_line(settings))
         stopping.wait()
         announce("stopping")
     finally:
@@ -170,7 +174,7 @@ def _start_app(settings: Settings) -> None:
         http_options={
             "host": settings.http.host,
             "port": port,
-            "request_timeout_s": settings.http.request_timeout_s + 5,
+            "request_timeout_s": PAGE_STREAM_S if page_runs(settings) else settings.http.request_timeout_s + 5,
         },
         logging_config=quiet,
     )
