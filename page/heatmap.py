@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import colorsys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from page.markup import text
 from page.words import Words
+
+Colour = tuple[int, int, int]
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+LAST_BLACK_ON = 0.67
+"""Between black ink and white at this heat the contrast is at least 4.5, which WCAG 2.2 asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +46,15 @@ def heat_map(words: Words, texts: Sequence[str], columns: Sequence[Column], answ
     )
 
 
+def colours(heat: float) -> tuple[Colour, Colour]:
+    """Paper and ink for a heat in 0…1, from nearly white to dark blue; black ink while the paper is light enough."""
+    red, green, blue = colorsys.hls_to_rgb(215 / 360, 0.95 - 0.65 * heat, 0.75)
+    paper = (round(255 * red), round(255 * green), round(255 * blue))
+    return paper, WHITE if heat > LAST_BLACK_ON else BLACK
+
+
 def _cell(words: Words, cosine: float, low: float, high: float, probability: float | None) -> str:
     heat = (cosine - low) / (high - low) if high > low else 0.5
-    # Lightness falls with heat; below the middle white text would not be readable, above it black would not.
-    ink = "#fff" if heat > 0.5 else "#111"
-    style = f"background:hsl(215 75% {95 - 65 * heat:.0f}%);color:{ink}"
+    paper, ink = colours(heat)
     title = "" if probability is None else f' title="{text(words("match.probability", value=f"{probability:.3f}"))}"'
-    return f'<td style="{style}"{title}>{cosine:.3f}</td>'
+    return f'<td style="background:rgb{paper};color:rgb{ink}"{title}>{cosine:.3f}</td>'
