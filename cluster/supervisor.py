@@ -32,7 +32,7 @@ from retrieval.errors import IndexLocked
 
 READY_TIMEOUT_S = 300
 PAGE_STREAM_S = 3600.0
-"""The page tells of work that goes on by streams that last as long, which Serve would cut; the API has its own limit."""
+"""The page tells of work under way by streams that last as long, which Serve would cut; the API has its own limit."""
 TEMPORARY = "crossray-up-"
 FAULT_MARK = "crossray up: "
 """Begins the line of the log that says why it did not start."""

@@ -41,7 +41,8 @@ ray.init(
 )
 try:
     serve.start(http_options={"host": "127.0.0.1", "location": "NoServer"})
-    handle = serve.run(deployment(SeeingEncoder, "Encoder", scale).bind(encoder_options(settings, settings.encoder)), route_prefix=None)
+    encoder = deployment(SeeingEncoder, "Encoder", scale).bind(encoder_options(settings, settings.encoder))
+    handle = serve.run(encoder, route_prefix=None)
     seen, reply = set(), None
     for _ in range(200):
         seen.add(handle.devices.remote().result(timeout_s=60))
