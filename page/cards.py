@@ -80,9 +80,9 @@ def _scores(words: Words, hit: Mapping[str, Any]) -> str:
 def _about(words: Words, item: Mapping[str, Any]) -> list[tuple[str, object]]:
     """Metadata as it was given, then what the server knows."""
     about: list[tuple[str, object]] = list(item.get("metadata", {}).items())
-    about += [("#", ", ".join(item["tags"]))] if item.get("tags") else []
+    about += [(words("card.tags"), ", ".join(item["tags"]))] if item.get("tags") else []
     if item.get("source") and item["source"] != name_of(item):
-        about.append(("source", item["source"]))
+        about.append((words("card.source"), item["source"]))
     if item.get("width"):
         about.append((item.get("mime") or "", words("card.size", width=item["width"], height=item["height"])))
     if item.get("ocr_text"):

@@ -63,6 +63,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "card.rerank": ("relevance", "相关度"),
     "card.image": ("the image of item {id}", "条目 {id} 的图片"),
     "card.ocr": ("text in the image", "图中文字"),
+    "card.tags": ("tags", "标签"),
+    "card.source": ("source", "来源"),
     "card.size": ("{width} × {height} pixels", "{width} × {height} 像素"),
     "card.delete": ("Delete", "删除"),
     "card.confirm": ("Delete “{name}” for good?", "确定永久删除“{name}”？"),

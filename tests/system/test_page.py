@@ -180,7 +180,7 @@ def test_chinese_and_english_words_find_the_photo(visit: Visit, photos: dict[str
         expect(cards.first).to_contain_text(name)
         assert re.search(r"^0\.\d{4}$", cards.first.inner_text(), re.MULTILINE), "its cosine shows"
     summary = visit.page.locator("#search-results .cr-note").inner_text()
-    assert re.search(r"6 hits in [\d.]+ ms .*encode [\d.]+", summary), summary
+    assert re.search(r"6 hits in [\d.]+ ms \(read .*search [\d.]+", summary), summary
     pictures = visit.page.locator("#search-results img")
     assert all(picture.get_attribute("alt") for picture in pictures.all())
     wait_until(lambda: bool(pictures.first.evaluate("image => image.naturalWidth > 0")), 10, "the photo is loaded")
