@@ -156,6 +156,7 @@ def _running(data_dir: Path | None) -> tuple[Settings, RunFile | None]:
 
 def _detach(settings: Settings, profile: str | None) -> RunFile:
     """Runs the supervisor in a session of its own and waits until the cluster is ready."""
+    from cluster.page import page_line
     from cluster.runfile import read_runfile
     from cluster.supervisor import StartError, require_free, url_of
 
@@ -174,6 +175,7 @@ def _detach(settings: Settings, profile: str | None) -> RunFile:
             run = read_runfile(settings.data_dir)
             if run is not None and run.pid == process.pid and run.state == "ready":
                 remark(f"ready at {run.url} (pid {run.pid}); stop it with  crossray down")
+                remark(page_line(settings))
                 return run
             time.sleep(0.1)
     except KeyboardInterrupt:
