@@ -21,8 +21,7 @@ LEAN_SERVE = {
     "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1000",
     "RAY_SERVE_LOG_TO_STDERR": "0",
     "RAY_SERVE_FREEZE_GC_ON_STARTUP": "1",
-    # An idle cluster asks itself twice a second and not ten times whether all is well, and keeps no spare worker.
-    "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
+    # No spare worker that idles.
     "RAY_prestart_worker_first_driver": "0",
     # numpy's products are small here, and its second thread would spin between them on a core that others need.
     "OPENBLAS_NUM_THREADS": "1",
@@ -43,6 +42,7 @@ def serving_environment(settings: Settings) -> dict[str, str]:
     return {
         **TELEMETRY_OFF,
         **LEAN_SERVE,
+        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": str(settings.ray.control_loop_s),
         "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(MESSAGE_BYTES),
         "RAY_DEDUP_LOGS": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",

@@ -83,6 +83,12 @@ class RaySettings(Section):
     num_cpus: float = Field(2, gt=0, description="Logical cores of the local cluster.")
     object_store_bytes: int = Field(128 << 20, ge=80 << 20, description="Shared memory of the local cluster.")
     dashboard: bool = Field(False, description="Start Ray's dashboard.")
+    control_loop_s: float = Field(
+        0.5,
+        gt=0,
+        description="Pause between Serve's looks at its replicas. At its own 0.1 they start and stop sooner, and an "
+        "idle cluster takes 0.03 cores more.",
+    )
 
 
 def _default_dir(variable: str, fallback: str) -> Path:

@@ -55,6 +55,7 @@ class Cluster:
             "CROSSRAY_HTTP__PORT": str(self.port),
             "CROSSRAY_ENCODER__NAME": "fake",
             "CROSSRAY_PAGE__ENABLED": "false",
+            "CROSSRAY_RAY__CONTROL_LOOP_S": "0.1",  # starts and stops sooner
             **self.settings,
         }
 
