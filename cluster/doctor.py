@@ -18,6 +18,9 @@ from typing import Literal
 import psutil
 
 from cluster.client import Client
+from cluster.doctor_media import media_fault
+from cluster.doctor_memory import shared_memory_found
+from cluster.doctor_milvus import milvus_found
 from cluster.errors import ServerUnreachable
 from cluster.model_settings import PULLED_MODELS, ModelSettings
 from cluster.runfile import read_runfile
@@ -26,6 +29,7 @@ from cluster.telemetry import left_on
 from encoders.checkpoints import find_checkpoint
 from encoders.errors import ModelUnavailable
 from encoders.registry import ENCODERS, RERANKERS, STRUCTURERS
+from retrieval.embedded.gpu import missing_for_gpu
 
 DISTRIBUTION = "crossray"
 REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)[^;]*(?:;.*extra\s*==\s*['\"]([a-z]+)['\"])?")
@@ -55,9 +59,13 @@ def examine(settings: Settings) -> list[Check]:
         _python(),
         *_packages(_needed_extras(settings)),
         *_models(settings),
+        *_milvus(settings),
         *_machine(),
+        *_shared_memory(settings),
         _gpu(),
+        *_index_device(settings),
         _disk(settings.data_dir),
+        *_media(settings),
         _cache(settings.cache_dir),
         *_server(settings),
         _telemetry(),
@@ -78,6 +86,8 @@ def _needed_extras(settings: Settings) -> set[str]:
         needed.add("milvus")
     if settings.cache.backend == "redis":
         needed.add("cache")
+    if settings.media.is_s3:
+        needed.add("s3")
     return {extra for extra in needed if extra is not None}
 
 
@@ -143,6 +153,13 @@ def _version(package: str) -> str | None:
         return None
 
 
+def _milvus(settings: Settings) -> Iterator[Check]:
+    if (found := milvus_found(settings.index)) is not None:
+        answers, detail = found
+        mend = None if answers else "start it, or set CROSSRAY_INDEX__URI (and __TOKEN, __CA_FILE) to one that runs"
+        yield Check("Milvus", "ok" if answers else "wrong", detail, mend)
+
+
 def _machine() -> Iterator[Check]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     yield Check("CPU", "ok", f"{cores} cores for this process")
@@ -152,6 +169,13 @@ def _machine() -> Iterator[Check]:
     yield Check(
         "memory", "ok" if enough else "wrong", detail, None if enough else "close other programs: 2 GiB are needed"
     )
+
+
+def _shared_memory(settings: Settings) -> Iterator[Check]:
+    if (found := shared_memory_found(settings.ray.object_store_bytes)) is not None:
+        fits, detail = found
+        mend = None if fits else "docker run --shm-size=…, or lower ray.object_store_bytes"
+        yield Check("shared memory", "ok" if fits else "wrong", detail, mend)
 
 
 def _gpu() -> Check:
@@ -165,6 +189,13 @@ def _gpu() -> Check:
     return Check("GPU", "ok", ", ".join(f"{gpu.name} ({gpu.total_memory / 2**30:.0f} GiB)" for gpu in names))
 
 
+def _index_device(settings: Settings) -> Iterator[Check]:
+    """Nothing where the index is to be on the CPU."""
+    if settings.index.device == "gpu":
+        reason = missing_for_gpu()
+        yield Check("index.device", "wrong" if reason else "ok", reason or "FAISS sees a GPU")
+
+
 def _disk(folder: Path) -> Check:
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(existing).free
@@ -174,6 +205,14 @@ def _disk(folder: Path) -> Check:
     if free < MIN_FREE_BYTES:
         return Check("data folder", "wrong", detail, "free some space, or set CROSSRAY_DATA_DIR")
     return Check("data folder", "ok", detail)
+
+
+def _media(settings: Settings) -> Iterator[Check]:
+    if settings.media.url is None:
+        return
+    fault = media_fault(settings)
+    mend = "see media.url, media.options and CROSSRAY_MEDIA__CREDENTIALS"
+    yield Check("media", "wrong" if fault else "ok", fault or f"{settings.media.url} takes files", fault and mend)
 
 
 def _cache(folder: Path) -> Check:

@@ -5,6 +5,8 @@ ClusterError             shown as one line that says what to do next; exit code 
 ├── ApiError             the server answered with an error
 ├── BadDataset           a folder for `crossray eval` is not what it should be
 ├── BadExport            a Parquet file that cannot be imported here
+├── NoKeys               calls need an API key, and there is none
+├── BadBackup            a folder that is no whole backup, or not what it was
 └── SettingsError        a profile, a variable or an option that makes no valid settings
 """
 
@@ -39,7 +41,8 @@ class ApiError(ClusterError):
 
     def __str__(self) -> str:
         field = f" (field {self.param})" if self.param else ""
-        return f"{self.message}{field} [{self.status} {self.code}]"
+        hint = ": commands read it from CROSSRAY_API_KEY" if self.status == 401 else ""
+        return f"{self.message}{field} [{self.status} {self.code}]{hint}"
 
 
 class BadDataset(ClusterError):
@@ -48,6 +51,10 @@ class BadDataset(ClusterError):
 
 class BadExport(ClusterError):
     """A Parquet file that is not an export, or whose vectors do not belong into this server's space."""
+
+
+class BadBackup(ClusterError):
+    """A folder that cannot be backed up into or restored from; the text names the file."""
 
 
 class SettingsError(ClusterError):

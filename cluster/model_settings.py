@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from pydantic import Field
 
 from cluster.errors import SettingsError
+from cluster.scaling_settings import DrainSettings
 from cluster.section import ScaleSettings, Section
 
 EXPORTING_ENCODERS = {"starter"}
@@ -30,12 +31,21 @@ class EncoderSettings(ModelSettings):
     name: str = Field("starter", description="An encoder of `crossray model list`.")
     max_batch_size: int = Field(16, ge=1, description="Most items in a batch.")
     max_batch_cost: int = Field(65536, ge=1, description="Most cost in a batch: visual and text tokens.")
-    max_queued: int = Field(2048, ge=1, description="Items that may wait in a lane before callers get 429.")
+    max_queued: int = Field(
+        1024,
+        ge=1,
+        description="Items of a lane that may wait at a replica, and inputs of searches in an ingress, before callers "
+        "get 429.",
+    )
     bulk_patience_s: float = Field(5, gt=0, description="A bulk item that waited this long joins the next batch.")
+    interactive_calls: int = Field(
+        3, ge=1, description="Calls of searches under way to each replica; what is beyond waits in the ingress."
+    )
     bulk_calls: int = Field(2, ge=1, description="Bulk calls under way to each replica; all but one are whole batches.")
     prepare_workers: int = Field(2, ge=1, description="Threads or processes that decode, resize and tokenise.")
     prepare_in_processes: bool = Field(False, description="Prepare in processes, so that a GPU never waits.")
     scale: ScaleSettings = ScaleSettings(num_cpus=0.5)
+    drain: DrainSettings = Field(DrainSettings(), description="How many replicas there are between scale's bounds.")
 
 
 class RerankSettings(ModelSettings):
@@ -105,6 +115,14 @@ def require_checkpoint(name: str, options: Mapping[str, Any], field: str) -> Non
     """Raises SettingsError, naming `field`, for a model that loads a checkpoint and is not told which."""
     if name in PULLED_MODELS and not options.get("model"):
         raise SettingsError(f"{field} is missing: {name} loads a checkpoint, by its hub id or from a folder")
+
+
+def pulled_checkpoints(models: Iterable[ModelSettings]) -> list[tuple[str, str | None]]:
+    """What `crossray model pull` must have fetched before these models are served: names, and revisions where one is
+    asked for. A checkpoint in a folder of its own is not pulled."""
+    options = [model.options for model in models if model.name in PULLED_MODELS]
+    checkpoints = {(str(one["model"]), one.get("revision")) for one in options}
+    return sorted((one for one in checkpoints if not one[0].startswith(("/", ".", "~"))), key=str)
 
 
 def drop_options_of_others(profile: dict[str, Any], environment: Mapping[str, Any]) -> None:

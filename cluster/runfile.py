@@ -24,6 +24,10 @@ class RunFile:
     data_dir: str
     log: str
     state: str
+    ray_address: str = ""
+    """Of Ray's head (GCS), for who joins the cluster."""
+    metrics_url: str = ""
+    """What a Prometheus scrapes."""
 
     def alive(self) -> bool:
         """Whether that very process still runs."""

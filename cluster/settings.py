@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableVariable
 
+from cluster.audit_settings import AuditSettings
+from cluster.auth_settings import AuthSettings
+from cluster.canary_settings import CanarySettings
+from cluster.database_settings import DatabaseSettings
 from cluster.errors import SettingsError
+from cluster.http_settings import LOOPBACK_NAMES, HttpSettings, ImageSettings
+from cluster.jobs_settings import JobsSettings
+from cluster.log_settings import LogSettings
+from cluster.media_settings import MediaSettings
 from cluster.model_settings import (
     EXPORTING_ENCODERS,
     PULLED_MODELS,
@@ -28,67 +36,17 @@ from cluster.model_settings import (
 )
 from cluster.ocr_settings import OcrSettings
 from cluster.page_settings import PageSettings
-from cluster.section import ScaleSettings, Section
+from cluster.ray_settings import RaySettings
+from cluster.section import ScaleSettings
+from cluster.trace_settings import TraceSettings
 from cluster.vector_settings import CacheSettings, IndexSettings
 
 if TYPE_CHECKING:
     from encoders.images import ImageLimits
 
 PROFILES = Path(__file__).parent / "profiles"
-MAX_IMAGE_PIXELS = 89_478_485
-"""What `encoders.images` takes at the most; written again because the tree must load without Pillow."""
-
-LOOPBACK_NAMES = frozenset(("localhost", "127.0.0.1", "::1"))
-
-
-class HttpSettings(Section):
-    """Where the API listens, and the bounds of one request."""
-
-    host: str = Field("127.0.0.1", description="Address to bind.")
-    port: int = Field(8000, ge=1, le=65535, description="Port of the API.")
-    allowed_hosts: tuple[str, ...] | None = Field(
-        None,
-        description="Names, without ports, that requests may call this server by. null: those of this machine itself "
-        "where host is one of them, which keeps web pages out that point a name of theirs here; any name elsewhere.",
-    )
-    max_body_bytes: int = Field(32 << 20, ge=1024, description="Largest request body.")
-    request_timeout_s: float = Field(60, gt=0, description="Deadline of one request.")
-    scale: ScaleSettings = ScaleSettings(max_ongoing_requests=1024)
-
-    @property
-    def served_hosts(self) -> frozenset[str] | None:
-        """`allowed_hosts`, or what stands for null there; None is any name."""
-        if self.allowed_hosts is not None:
-            return frozenset(self.allowed_hosts)
-        return LOOPBACK_NAMES if self.host in LOOPBACK_NAMES else None
-
-
-class ImageSettings(Section):
-    """Which images are taken."""
-
-    max_bytes: int = Field(20 << 20, ge=1024, description="Largest image file.")
-    max_pixels: int = Field(
-        64_000_000, ge=1024, le=MAX_IMAGE_PIXELS, description="Most pixels, checked before decoding."
-    )
-
-
-class RaySettings(Section):
-    """The Ray underneath."""
-
-    ingress: Literal["direct", "proxy"] = Field(
-        "direct",
-        description="`direct`: the one ingress replica listens itself, the cheapest way on one machine. "
-        "`proxy`: Serve's proxies listen, on every node, before any number of ingress replicas.",
-    )
-    num_cpus: float = Field(2, gt=0, description="Logical cores of the local cluster.")
-    object_store_bytes: int = Field(128 << 20, ge=80 << 20, description="Shared memory of the local cluster.")
-    dashboard: bool = Field(False, description="Start Ray's dashboard.")
-    control_loop_s: float = Field(
-        0.5,
-        gt=0,
-        description="Pause between Serve's looks at its replicas. At its own 0.1 they start and stop sooner, and an "
-        "idle cluster takes 0.03 cores more.",
-    )
+CALIBRATIONS = "calibration"
+"""Below the data folder."""
 
 
 def _default_dir(variable: str, fallback: str) -> Path:
@@ -110,7 +68,10 @@ class Settings(BaseSettings):
         description="Exported models, cached vectors; may be deleted.",
     )
     url: str | None = Field(None, description="A running Crossray to talk to, instead of the one in the data folder.")
+    api_key: SecretStr | None = Field(None, description="The API key that commands send to it.")
     http: HttpSettings = HttpSettings()
+    auth: AuthSettings = AuthSettings()
+    audit: AuditSettings = AuditSettings()
     images: ImageSettings = ImageSettings()
     encoder: EncoderSettings = Field(EncoderSettings(), description="Items are stored and searched with it.")
     other_encoders: tuple[EncoderSettings, ...] = Field(
@@ -118,19 +79,73 @@ class Settings(BaseSettings):
     )
     rerank: RerankSettings = RerankSettings()
     index: IndexSettings = IndexSettings()
+    media: MediaSettings = MediaSettings()
     cache: CacheSettings = CacheSettings()
     ocr: OcrSettings = OcrSettings()
     queries: QuerySettings = QuerySettings()
     page: PageSettings = PageSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    canary: CanarySettings = CanarySettings()
+    jobs: JobsSettings = JobsSettings()
+    logs: LogSettings = LogSettings()
+    traces: TraceSettings = TraceSettings()
     ray: RaySettings = RaySettings()
 
     @model_validator(mode="after")
     def _one_direct_ingress(self) -> Settings:
         if self.ray.ingress == "direct" and self.http.scale.max_replicas > 1:
             raise ValueError(
-                "http.scale.max_replicas: a direct ingress is one replica; set ray.ingress to proxy for more"
+                "http.scale.max_replicas: a direct ingress is one replica; set ray.ingress to proxy or haproxy for more"
             )
         return self
+
+    @model_validator(mode="after")
+    def _known_to_be_open(self) -> Settings:
+        if self.ray.ingress == "haproxy" and self.http.host in LOOPBACK_NAMES:
+            raise ValueError(
+                "ray.ingress: HAProxy's own pages listen on every interface, whatever http.host says: start it in a "
+                "pod or a network namespace, with http.host 0.0.0.0"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _open_on_loopback_only(self) -> Settings:
+        if self.auth.required is False and self.http.host not in LOOPBACK_NAMES:
+            raise ValueError("auth.required: false is for loopback, and others can reach http.host " + self.http.host)
+        return self
+
+    @model_validator(mode="after")
+    def _requests_end_within_grace(self) -> Settings:
+        if self.media.grace_s <= self.http.request_timeout_s:
+            raise ValueError("media.grace_s: must be longer than http.request_timeout_s, or files of requests go")
+        return self
+
+    @model_validator(mode="after")
+    def _one_audit_file(self) -> Settings:
+        if self.audit.path is not None and self.ray.ingress != "direct":
+            raise ValueError(
+                "audit.path: of one ingress; with ray.ingress proxy or haproxy there are several, and each logs"
+            )
+        return self
+
+    @property
+    def audit_path(self) -> Path | None:
+        """`audit.path`, or what stands for null there; None is the process's log."""
+        if self.audit.path is None and self.ray.ingress == "direct":
+            return self.data_dir / "audit.jsonl"
+        return self.audit.path
+
+    @property
+    def requires_keys(self) -> bool | None:
+        """`auth.required`, or what stands for null there; None is from the first key on."""
+        if self.auth.required is not None:
+            return self.auth.required
+        return None if self.http.host in LOOPBACK_NAMES else True
+
+    @property
+    def maintenance_scale(self) -> ScaleSettings:
+        """Of the one replica that builds versions of collections and keeps the canary; it is idle as a rule."""
+        return ScaleSettings(num_cpus=0.1)
 
     @property
     def served_models(self) -> dict[str, ModelSettings]:

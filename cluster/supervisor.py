@@ -24,30 +24,22 @@ import psutil
 
 from cluster.environment import ray_environment
 from cluster.errors import ClusterError
-from cluster.page import page_line, page_runs
+from cluster.keys import require_keys
+from cluster.local_cluster import StartError, gcs_address, start_app, start_ray, stop
+from cluster.page import page_line
+from cluster.ports import free_port
 from cluster.runfile import RunFile, read_runfile, remove_runfile, write_runfile
 from cluster.settings import Settings, load_settings
 from retrieval.durable import OwnerLock, make_folder
 from retrieval.errors import IndexLocked
 
 READY_TIMEOUT_S = 300
-PAGE_STREAM_S = 3600.0
-"""The page tells of work under way by streams that last as long, which Serve would cut; the API has its own limit."""
 TEMPORARY = "crossray-up-"
+METRICS_HOST = "127.0.0.1"
+"""Ray's processes keep to the loopback interface."""
 FAULT_MARK = "crossray up: "
 """Begins the line of the log that says why it did not start."""
 log = logging.getLogger(__name__)
-
-
-class StartError(ClusterError):
-    """The cluster could not start; the message says why and what to do."""
-
-
-def free_port(host: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def require_free(settings: Settings) -> None:
@@ -77,8 +69,9 @@ def run(
     announce: Callable[[str], None] = print,
     on_ready: Callable[[RunFile], None] = lambda _: None,
 ) -> None:
-    """Start, announce each step, serve until SIGINT or SIGTERM, stop. Raises StartError."""
+    """Start, announce each step, serve until SIGINT or SIGTERM, stop. Raises StartError, NoKeys."""
     require_free(settings)
+    require_keys(settings)
     with _owning(settings.data_dir):
         _serve(settings, log_path, announce, on_ready)
 
@@ -101,39 +94,48 @@ def _serve(
     settings: Settings, log_path: str, announce: Callable[[str], None], on_ready: Callable[[RunFile], None]
 ) -> None:
     stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.set())
+    _stop_on_signals(stopping)
 
-    def note(state: str) -> RunFile:
+    metrics_port = settings.ray.metrics_port or free_port(settings.http.host)
+
+    def note(state: str, ray_address: str = "") -> RunFile:
         me = psutil.Process()
-        noted = RunFile(
-            me.pid, me.create_time(), url_of(settings), settings.profile, str(settings.data_dir), log_path, state
-        )
+        where = (url_of(settings), settings.profile, str(settings.data_dir), log_path)
+        metrics_url = f"http://{METRICS_HOST}:{metrics_port}/metrics"
+        noted = RunFile(me.pid, me.create_time(), *where, state, ray_address, metrics_url)
         write_runfile(settings.data_dir, noted)
         return noted
 
     note("starting")
     _sweep()
     temporary = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY}{os.getpid()}-"))
+    is_serving = False
     try:
         os.environ.update(ray_environment(settings))
         announce("starting Ray")
-        _start_ray(settings, temporary)
+        start_ray(settings, temporary, metrics_port)
+        _stop_on_signals(stopping)  # again: Ray puts a handler of its own in place, which ends the process at once
         if not stopping.is_set():
             announce(f"starting the {settings.encoder.name} encoder and the {settings.index.backend} index")
-            _start_app(settings)
+            start_app(settings)
             _wait_ready(settings, stopping)
         if not stopping.is_set():
-            ready = note("ready")
+            ready = note("ready", gcs_address())
             announce(f"ready at {ready.url}")
             on_ready(ready)
             announce(page_line(settings))
+        is_serving = not stopping.is_set()
         stopping.wait()
         announce("stopping")
     finally:
-        _stop()
+        stop(drains=is_serving)
         remove_runfile(settings.data_dir)
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _stop_on_signals(stopping: threading.Event) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
 
 
 def _sweep() -> None:
@@ -142,66 +144,6 @@ def _sweep() -> None:
         pid = folder.name.removeprefix(TEMPORARY).partition("-")[0]
         if pid.isdigit() and not psutil.pid_exists(int(pid)):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _start_ray(settings: Settings, temporary: Path) -> None:
-    import ray
-
-    ray.init(
-        address="local",  # never another cluster that RAY_ADDRESS or a file under /tmp names
-        num_cpus=settings.ray.num_cpus,  # type: ignore[arg-type]
-        object_store_memory=settings.ray.object_store_bytes,
-        include_dashboard=settings.ray.dashboard,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        configure_logging=True,
-        runtime_env={"worker_process_setup_hook": "cluster.loopback.mend_sockets"},
-        _temp_dir=str(temporary),
-    )
-
-
-def _start_app(settings: Settings) -> None:
-    from ray import serve
-    from ray.serve.schema import LoggingConfig
-
-    from cluster.app import build_app
-
-    logging.getLogger("ray.serve").setLevel(logging.WARNING)
-    direct = settings.ray.ingress == "direct"
-    port = free_port(settings.http.host) if direct else settings.http.port
-    quiet = LoggingConfig(enable_access_log=False, log_level="WARNING")
-    serve.start(
-        http_options={
-            "host": settings.http.host,
-            "port": port,
-            "request_timeout_s": PAGE_STREAM_S if page_runs(settings) else settings.http.request_timeout_s + 5,
-        },
-        logging_config=quiet,
-    )
-    try:
-        serve.run(build_app(settings), name="crossray", route_prefix="/", logging_config=quiet)
-    except RuntimeError as error:
-        raise StartError(_deployment_fault() or str(error)) from error
-
-
-def _deployment_fault() -> str:
-    """What each deployment that did not start said last, in one line; the whole goes to the log."""
-    from ray import serve
-
-    faults = []
-    for app in serve.status().applications.values():
-        for name, deployment in app.deployments.items():
-            if deployment.status.value == "DEPLOY_FAILED" and deployment.message:
-                log.error("the %s did not start:\n%s", name, deployment.message)
-                faults.append(f"the {name} did not start: {last_words(deployment.message)}")
-    return "; ".join(faults)
-
-
-def last_words(trace: str) -> str:
-    """The exception at the end of a stack trace, without the frames before it, in one line."""
-    lines = trace.strip().splitlines()
-    frames = [number for number, line in enumerate(lines) if line.startswith("  ")]
-    return " ".join(lines[frames[-1] + 1 :] if frames and frames[-1] + 1 < len(lines) else lines[-1:])
 
 
 def _wait_ready(settings: Settings, stopping: threading.Event) -> None:
@@ -219,19 +161,6 @@ def _wait_ready(settings: Settings, stopping: threading.Event) -> None:
             stopping.wait(0.2)
     if not stopping.is_set():
         raise StartError(f"not ready within {READY_TIMEOUT_S} s: {detail}")
-
-
-def _stop() -> None:
-    if "ray" not in sys.modules:
-        return
-    import ray
-    from ray import serve
-
-    if ray.is_initialized():
-        try:
-            serve.shutdown()
-        finally:
-            ray.shutdown()
 
 
 def main() -> None:

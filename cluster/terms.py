@@ -1,10 +1,13 @@
-"""The short forms a person types: `--tag holiday --tag year=2020` and `--filter 'year>=2020, tags=holiday'`."""
+"""The short forms a person types: `--tag holiday --tag year=2020`, `--filter 'year>=2020, tags=holiday'`, and
+`--mix 'text:at night@-0.5'`."""
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from cluster.errors import ClusterError
@@ -65,6 +68,19 @@ def parse_filter_text(text: str) -> dict[str, Any]:
     if not terms:
         raise ClusterError("--filter is empty: write terms such as  year>=2020, place=Oslo  or JSON")
     return terms[0] if len(terms) == 1 else {"and": terms}
+
+
+def parse_part(text: str) -> dict[str, Any]:
+    """A part of a mix in the API's JSON form; an image's file is read. Raises ClusterError, and OSError for a file."""
+    kind, colon, rest = text.partition(":")
+    value, at, weight = rest.rpartition("@")
+    if not at or not DECIMAL.fullmatch(weight):
+        value, weight = rest, "1"
+    if not colon or kind not in ("text", "image", "id") or not value:
+        raise ClusterError(f"--mix {text}: write text:WORDS, image:FILE or id:ID, and @WEIGHT at its end, as in @-0.5")
+    if kind == "image":
+        value = base64.b64encode(Path(value).read_bytes()).decode("ascii")
+    return {kind: value, "weight": float(weight)}
 
 
 def _condition(field: str, operator: str, value: str) -> dict[str, Any]:

@@ -16,18 +16,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from cluster.client import Client
 from cluster.errors import ApiError, BadExport, ClusterError
 from cluster.files import open_result
-from cluster.indexing.upload import Failure
+from cluster.indexing.report import Failure
 from deployments.schemas.errors import ErrorAnswer
 from deployments.schemas.items import ItemAnswer, ItemPage
 from deployments.schemas.status import ModelAnswer
 from encoders.contract import VectorContract
 from encoders.errors import ContractMismatch
+from retrieval import media_address
 
 Row: TypeAlias = dict[str, Any]
 Advance: TypeAlias = Callable[[int], None]
@@ -35,6 +38,8 @@ Advance: TypeAlias = Callable[[int], None]
 FORMAT_VERSION = "1"
 ROWS = 64
 """Rows in a row group and in an import's batch: bounds memory where each row carries a photo."""
+READ_ROWS = 4_096
+"""Vectors alone, at a time."""
 MAX_BATCH_BYTES = 8 << 20
 """Image bytes in one request of an import; base64 adds a third."""
 FETCHES = 8
@@ -56,26 +61,41 @@ def export_items(client: Client, path: Path, *, media: bool = True, advance: Adv
     meanwhile, and for an item that is there and whose image is not.
     """
     model = client.model()
-    schema = _schema(model, media)
+    schema = schema_of(model, media)
     written = 0
-    with (
-        open_result(path) as file,
-        ThreadPoolExecutor(FETCHES) as pool,
-        pq.ParquetWriter(file, schema, compression="zstd") as writer,
-    ):
-        for page in client.pages(limit=ROWS, vectors=True):
-            _require_same_space(page, model)
-            rows = [row for row in pool.map(lambda item: _row(client, item, media), page.items) if row is not None]
-            if rows:
-                writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+    with open_result(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for rows in read_rows(client, model, media=media):
+            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
             written += len(rows)
             advance(len(rows))
     return written
 
 
+def read_rows(client: Client, model: ModelAnswer, *, media: bool = True, after: str = "") -> Iterator[list[Row]]:
+    """Every item beyond the id `after`, by id, up to ROWS at a time. Raises as `export_items`."""
+    with ThreadPoolExecutor(FETCHES) as pool:
+        for page in client.pages(limit=ROWS, vectors=True, after=after):
+            _require_same_space(page, model)
+            rows = [row for row in pool.map(lambda item: _row(client, item, media), page.items) if row is not None]
+            if rows:
+                yield rows
+
+
 def count_rows(path: Path) -> int:
     """How many items an export holds. Raises BadExport."""
-    return int(_open(path).metadata.num_rows)
+    return int(open_export(path).metadata.num_rows)
+
+
+def vectors_of(path: Path, advance: Advance = lambda _: None) -> NDArray[np.float32]:
+    """`(n, dim)`: the vectors of an export. Raises BadExport."""
+    blocks = []
+    for batch in open_export(path).iter_batches(batch_size=READ_ROWS, columns=["vector"]):
+        column = batch.column(0)
+        blocks.append(column.flatten().to_numpy().reshape(len(column), column.type.list_size))
+        advance(len(column))
+    if not blocks:
+        raise BadExport(f"{path} holds no items")
+    return np.concatenate(blocks)
 
 
 def import_items(
@@ -86,7 +106,7 @@ def import_items(
     Vectors are stored as they are, where their contract is the server's; with `reembed` they are left behind and the
     server encodes anew. Raises BadExport for another contract, or a file that is no export.
     """
-    file = _open(path)
+    file = open_export(path)
     fingerprint = None if reembed else _require_contract(file, client.model())
     report = ImportReport()
     for batch in file.iter_batches(batch_size=ROWS):
@@ -101,7 +121,8 @@ def import_items(
     return report
 
 
-def _schema(model: ModelAnswer, media: bool) -> Any:
+def schema_of(model: ModelAnswer, media: bool) -> Any:
+    """The Arrow schema of an export from this server, with the vector contract in its metadata."""
     contract = VectorContract(**model.contract)  # type: ignore[arg-type]
     labels = {
         "crossray.version": FORMAT_VERSION,
@@ -137,6 +158,8 @@ def _row(client: Client, item: ItemAnswer, media: bool) -> Row | None:
         if error.status != 404 or client.lookup([item.id]).existing:
             raise
         return None
+    if image is not None and media_address(image) != item.media:
+        raise ClusterError(f"the image of {item.id!r} is not what was stored: it does not have the sha256 {item.media}")
     return {
         "id": item.id,
         "kind": item.kind,
@@ -151,7 +174,8 @@ def _row(client: Client, item: ItemAnswer, media: bool) -> Row | None:
     }
 
 
-def _open(path: Path) -> Any:
+def open_export(path: Path) -> Any:
+    """The Parquet file of an export. Raises BadExport."""
     try:
         file = pq.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as error:

@@ -1,5 +1,5 @@
-"""Which requests are let in at all. No secret guards the API, so that a web page which somebody has open beside it must
-not be able to use that person's browser as a way to it.
+"""From where requests are let in at all. On loopback no key guards the API, so that a web page which somebody has open
+beside it must not be able to use that person's browser as a way to it.
 
 Such a page has three ways, and each is closed by something that a browser says of itself and a page cannot change:
 
@@ -27,9 +27,11 @@ CURL_DEFAULT = "application/x-www-form-urlencoded"
 class Admission:
     """Refuses requests by their headers."""
 
-    def __init__(self, allowed_hosts: Collection[str] | None = None) -> None:
-        """`allowed_hosts` are the names, without ports, that a request may ask for; None for any."""
+    def __init__(self, allowed_hosts: Collection[str] | None = None, allowed_origins: Collection[str] = ()) -> None:
+        """`allowed_hosts` are the names, without ports, that a request may ask for; None for any. `allowed_origins` are
+        those of other sites whose pages may call."""
         self._hosts = None if allowed_hosts is None else frozenset(map(str.lower, allowed_hosts))
+        self._origins = frozenset(allowed_origins)
 
     def refusal(self, scope: Scope) -> CrossrayError | None:
         """Why an HTTP request is not let in; None where it is."""
@@ -47,7 +49,7 @@ class Admission:
                 "host_not_allowed",
             )
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host:
+        if origin is not None and origin not in self._origins and _place(origin) != host:
             return Forbidden(f"pages of {origin[:80]!r} may not call this server", "Origin", "origin_not_allowed")
         return None
 
@@ -60,6 +62,14 @@ def _refusal_of_body(headers: Headers) -> CrossrayError | None:
         return None
     given = f"not {kind[:80]}" if kind else "which is missing"
     return UnsupportedMediaType(f"send JSON with 'Content-Type: application/json', {given}", "Content-Type")
+
+
+def _place(origin: str) -> str | None:
+    """The host and port of an `Origin`; None for one that is no address."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def _name(host: str) -> str:

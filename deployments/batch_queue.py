@@ -12,11 +12,13 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeAlias, TypeVar
+from typing import Generic, Literal, TypeAlias, TypeVar, get_args
 
+from deployments.deadline import Deadline
 from deployments.errors import Overloaded
 
 Lane: TypeAlias = Literal["interactive", "bulk"]
+LANES: tuple[Lane, ...] = get_args(Lane)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -41,6 +43,7 @@ class _Waiting(Generic[T, R]):
     item: T
     cost: int
     future: asyncio.Future[Released[R]]
+    deadline: Deadline | None
     since: float = field(default_factory=time.perf_counter)
 
 
@@ -63,7 +66,17 @@ class BatchQueue(Generic[T, R]):
         cost: Callable[[T], int],
         limits: BatchLimits,
         concurrency: int = 1,
+        *,
+        late: Callable[[], R] | None = None,
+        on_queued: Callable[[Lane, int], None] = lambda lane, cost: None,
+        on_ran: Callable[[int, int, float], None] = lambda items, cost, seconds: None,
     ) -> None:
+        """`late` is the result of an item whose time ran out while it waited; without it nothing is dropped.
+        `on_queued` hears the cost of what is submitted, `on_ran` items, cost and seconds of each batch."""
+        self._late = late
+        self._on_queued = on_queued
+        self._on_ran = on_ran
+        self._outstanding: dict[Lane, int] = {"interactive": 0, "bulk": 0}
         self._run = run
         self._cost = cost
         self._limits = limits
@@ -77,7 +90,13 @@ class BatchQueue(Generic[T, R]):
         """Items of a lane that wait."""
         return len(self._lanes[lane])
 
-    async def submit(self, items: Sequence[T], lane: Lane) -> list[Released[R]]:
+    def outstanding(self) -> dict[Lane, int]:
+        """Cost that waits or runs, by lane."""
+        return dict(self._outstanding)
+
+    async def submit(
+        self, items: Sequence[T], lane: Lane, deadlines: Sequence[Deadline | None] | None = None
+    ) -> list[Released[R]]:
         """Wait for the device and return one result an item, in order.
 
         Raises Overloaded when the lane is full; then nothing was queued. What `run` raises reaches every item of
@@ -87,12 +106,28 @@ class BatchQueue(Generic[T, R]):
         if waiting and len(waiting) + len(items) > self._limits.max_queued:
             raise Overloaded(f"the {lane} lane holds {len(waiting)} items already; try again shortly")
         loop = asyncio.get_running_loop()
-        entries = [_Waiting[T, R](item, self._cost(item), loop.create_future()) for item in items]
+        entries = [
+            _Waiting[T, R](item, self._cost(item), loop.create_future(), deadline)
+            for item, deadline in zip(items, deadlines or [None] * len(items), strict=True)
+        ]
         waiting.extend(entries)
+        self._account(lane, entries)
         self._arrived.set()
         if self._dispatcher is None:
             self._dispatcher = loop.create_task(self._dispatch())
         return list(await asyncio.gather(*(entry.future for entry in entries)))
+
+    def _account(self, lane: Lane, entries: Sequence[_Waiting[T, R]]) -> None:
+        """Counts the cost of the entries as long as nothing has become of them."""
+        cost = sum(entry.cost for entry in entries)
+        self._on_queued(lane, cost)
+        self._outstanding[lane] += cost
+        for entry in entries:
+
+            def forget(_: asyncio.Future[Released[R]], cost: int = entry.cost) -> None:
+                self._outstanding[lane] -= cost
+
+            entry.future.add_done_callback(forget)
 
     async def close(self) -> None:
         """Stop dispatching; what waits is cancelled."""
@@ -124,7 +159,7 @@ class BatchQueue(Generic[T, R]):
         cost = 0
         bulk = self._lanes["bulk"]
         order: list[Lane] = ["interactive", "bulk"]
-        while bulk and bulk[0].future.done():
+        while bulk and self._is_over(bulk[0]):
             bulk.popleft()
         if bulk and time.perf_counter() - bulk[0].since > self._limits.bulk_patience_s:
             batch.append(bulk.popleft())
@@ -133,7 +168,7 @@ class BatchQueue(Generic[T, R]):
             waiting = self._lanes[lane]
             while waiting and len(batch) < self._limits.max_batch_size:
                 entry = waiting[0]
-                if entry.future.done():  # cancelled while it waited
+                if self._is_over(entry):
                     waiting.popleft()
                     continue
                 if batch and cost + entry.cost > self._limits.max_batch_cost:
@@ -142,6 +177,13 @@ class BatchQueue(Generic[T, R]):
                 batch.append(entry)
                 cost += entry.cost
         return batch
+
+    def _is_over(self, entry: _Waiting[T, R]) -> bool:
+        """Whether it was cancelled, or its time ran out, while it waited."""
+        deadline = entry.deadline
+        if self._late is not None and deadline is not None and deadline.is_over() and not entry.future.done():
+            entry.future.set_result(Released(self._late(), time.perf_counter() - entry.since, 0.0, 0))
+        return entry.future.done()
 
     async def _run_batch(self, batch: list[_Waiting[T, R]]) -> None:
         started = time.perf_counter()
@@ -161,6 +203,7 @@ class BatchQueue(Generic[T, R]):
         finally:
             self._free.release()
         ran_s = time.perf_counter() - started
+        self._on_ran(len(batch), sum(entry.cost for entry in batch), ran_s)
         for entry, result in zip(batch, results, strict=True):
             if not entry.future.done():
                 entry.future.set_result(Released(result, started - entry.since, ran_s, len(batch)))

@@ -17,8 +17,8 @@ from deployments.errors import BadRequest, TooLarge
 
 M = TypeVar("M", bound=BaseModel)
 
-JSON_FIELDS = {"contract", "filter", "metadata", "mix", "rerank", "vector"}
-NUMBER_FIELDS = {"top_k": int, "min_score": float, "created_at": float}
+JSON_FIELDS = {"contract", "filter", "group_duplicates", "metadata", "mix", "rerank", "vector"}
+NUMBER_FIELDS = {"top_k": int, "min_score": float, "min_relevance": float, "created_at": float}
 LIST_FIELDS = {"tags"}
 MAX_FILES, MAX_FIELDS = 4, 64
 MAX_NAME_CHARS = 80
@@ -65,10 +65,10 @@ def is_multipart(request: Request) -> bool:
 async def read_form(request: Request) -> dict[str, Any]:
     """A multipart body's fields as JSON would have had them; files as bytes. Raises BadRequest."""
     fields: dict[str, Any] = {}
-    form = await _parse_form(request)
+    form = await parse_form(request)
     try:
         for name, value in form.multi_items():
-            read = await value.read() if isinstance(value, UploadFile) else _field(name, value)
+            read = await value.read() if isinstance(value, UploadFile) else field_value(name, value)
             if name in LIST_FIELDS:
                 fields.setdefault(name, []).append(read)
             elif name in fields:
@@ -80,8 +80,9 @@ async def read_form(request: Request) -> dict[str, Any]:
     return fields
 
 
-async def _parse_form(request: Request) -> FormData:
-    """The form. One that ends before its last boundary is refused: the parser would leave out what was cut off."""
+async def parse_form(request: Request, *, max_files: int = MAX_FILES, in_memory: bool = True) -> FormData:
+    """The form, to be closed by the caller. One that ends before its last boundary is refused: the parser would leave
+    out what was cut off. Files over 1 MiB that are not to be in memory are in temporary files. Raises BadRequest."""
     boundary = parse_options_header(request.headers["content-type"])[1].get(b"boundary", b"")
 
     async def stream() -> AsyncGenerator[bytes, None]:
@@ -95,8 +96,9 @@ async def _parse_form(request: Request) -> FormData:
         if b"--" + boundary + b"--" not in tail:
             raise MultiPartException("it is cut off, its closing boundary is missing")
 
-    parser = MultiPartParser(request.headers, stream(), max_files=MAX_FILES, max_fields=MAX_FIELDS)
-    parser.spool_max_size = sys.maxsize  # the body is bounded already, and a temporary file costs more than memory
+    parser = MultiPartParser(request.headers, stream(), max_files=max_files, max_fields=MAX_FIELDS)
+    if in_memory:  # the body is bounded already, and a temporary file costs more than memory
+        parser.spool_max_size = sys.maxsize
     try:
         return await parser.parse()
     except MultiPartException as error:
@@ -105,7 +107,8 @@ async def _parse_form(request: Request) -> FormData:
         raise BadRequest(f"the multipart body does not parse: {error.message}", "body") from error
 
 
-def _field(name: str, value: str) -> Any:
+def field_value(name: str, value: str) -> Any:
+    """A form's field as JSON would have had it. Raises BadRequest."""
     if name in JSON_FIELDS:
         try:
             return json.loads(value)

@@ -38,8 +38,9 @@ HASH_HERE_BYTES = 256 << 10
 MAX_UNSTORED = 4096
 """Vectors that may wait to be stored; more are dropped."""
 STORE_ITEMS = 256
-STORE_PAUSE_S = 0.05
-"""Writes gather for this long: a transaction an item would cost more than the lookup."""
+STORE_PAUSE_S = 0.2
+"""Writes gather for this long where they are fewer than STORE_ITEMS: a transaction an item would cost more than the
+lookup."""
 
 Lookup: TypeAlias = Literal["hit", "miss", "shared"]
 """What became of an input: `shared` is one that another's encoding, under way already, answered."""
@@ -185,7 +186,8 @@ class CachedEncoder:
     async def _store(self) -> None:
         try:
             while self._unstored:
-                await asyncio.sleep(STORE_PAUSE_S)
+                if len(self._unstored) < STORE_ITEMS:
+                    await asyncio.sleep(STORE_PAUSE_S)
                 batch = {key: self._unstored.pop(key) for key in list(self._unstored)[:STORE_ITEMS]}
                 await self._cache.put_many(batch)
         finally:

@@ -7,8 +7,8 @@ import time
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field, replace
 
-from deployments.cascade import StageReport
 from deployments.ports import IndexPort
+from deployments.stage_reports import StageName, StageReport, ms_since
 from encoders import Vectors
 from retrieval import Hit, Query, TextQuery
 from retrieval.fusion import fuse
@@ -16,7 +16,8 @@ from retrieval.ranking import exact_scores
 
 HYBRID_DEPTH = 100
 """Hits of each ranking that are fused, or as many as are asked for."""
-DENSE, TEXT = "dense", "text"
+DENSE: StageName = "dense"
+TEXT: StageName = "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,13 @@ class Candidates:
     """BM25 by id, of the hits that words found."""
     ranks: dict[str, dict[str, int]] = field(default_factory=dict)
     """By id, the place from 1 in the ranking of each stage that found it; empty where there was one stage."""
+    vector: Vectors | None = None
+    """The query's `(dim,)`; None in a search by words alone."""
 
 
 async def by_vector(index: IndexPort, query: Query) -> Candidates:
     hits, report = await _timed(DENSE, index.search(query))
-    return Candidates(hits, (report,))
+    return Candidates(hits, (report,), vector=query.vector)
 
 
 async def by_words(index: IndexPort, query: TextQuery) -> Candidates:
@@ -44,7 +47,7 @@ async def by_words(index: IndexPort, query: TextQuery) -> Candidates:
 
 async def fused(index: IndexPort, dense: Candidates, words: Candidates, vector: Vectors) -> Candidates:
     """The two as one ranking. What only words found gets its cosine with `vector` `(dim,)` from its stored one."""
-    rankings = {DENSE: [hit.id for hit in dense.hits], TEXT: [hit.id for hit in words.hits]}
+    rankings: dict[str, list[str]] = {DENSE: [hit.id for hit in dense.hits], TEXT: [hit.id for hit in words.hits]}
     known = {hit.id: hit for hit in dense.hits}
     missing = [hit for hit in words.hits if hit.id not in known]
     for hit, record in zip(missing, await index.get([hit.id for hit in missing]) if missing else [], strict=True):
@@ -56,6 +59,7 @@ async def fused(index: IndexPort, dense: Candidates, words: Candidates, vector: 
         dense.reports + words.reports,
         words.text_scores,
         {one.id: dict(one.ranks) for one in ranked},
+        vector,
     )
 
 
@@ -65,8 +69,7 @@ async def hybrid(index: IndexPort, dense: Awaitable[tuple[Candidates, Vectors]],
     return await fused(index, near, words, vector)
 
 
-async def _timed(name: str, search: Awaitable[Sequence[Hit]]) -> tuple[list[Hit], StageReport]:
+async def _timed(name: StageName, search: Awaitable[Sequence[Hit]]) -> tuple[list[Hit], StageReport]:
     started = time.perf_counter()
     hits = list(await search)
-    ms = round((time.perf_counter() - started) * 1000, 3)
-    return hits, StageReport(name, "searched", ms, len(hits))  # type: ignore[arg-type]
+    return hits, StageReport(name, "searched", ms_since(started), len(hits))

@@ -12,12 +12,13 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from deployments.errors import BadRequest, CrossrayError
+from deployments.finding import find
 from deployments.ports import IndexPort, RerankPort
 from deployments.rerank import RerankInput, RerankReply, RerankTask, StoredInput
 from deployments.schemas.search import Part, SearchRequest
+from deployments.stage_reports import StageReport, ms_since
 from encoders import EncoderError, EncoderInput
 from retrieval import Hit, RetrievalError
 
@@ -35,18 +36,6 @@ class Budget:
     margin: float | None = 0.1
     """Rerank only when the cosines of the first and the last hit asked for differ by no more; None for always. The
     default is a guess: which gap makes reranking pay depends on encoder and collection, and was measured for none."""
-
-
-@dataclass(frozen=True, slots=True)
-class StageReport:
-    """What a stage of a search did. `reason` says why it did not, or what was left out."""
-
-    name: Literal["dense", "text", "rerank"]
-    did: Literal["searched", "reranked", "skipped"]
-    ms: float
-    depth: int
-    """Hits that it looked at."""
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +89,7 @@ class Cascade:
 
         def skipped(did: str, reason: str) -> Reranked:
             self._on_done(did)
-            return Reranked(hits, {}, StageReport("rerank", "skipped", _ms_since(started), len(first), reason))
+            return Reranked(hits, {}, StageReport("rerank", "skipped", ms_since(started), len(first), reason))
 
         if clear := _needless(budget, parts, first, top_k):
             return skipped("clear", clear)
@@ -122,12 +111,12 @@ class Cascade:
         ordered = sorted(first, key=lambda hit: -scores.get(hit.id, -1.0)) + hits[len(first) :]
         reason = f"{len(faults)} of {len(first)} hits could not be read: {faults[0]}" if faults else ""
         self._on_done("reranked")
-        return Reranked(ordered, scores, StageReport("rerank", "reranked", _ms_since(started), len(first), reason))
+        return Reranked(ordered, scores, StageReport("rerank", "reranked", ms_since(started), len(first), reason))
 
     async def _ask(self, part: Part, hits: Sequence[Hit]) -> RerankReply:
         query: RerankInput = EncoderInput(part.text, part.image)
         if part.id is not None:
-            record = (await self._index.get([part.id]))[0]
+            (record,) = await find(self._index, [part.id])
             if record is None:  # deleted since the dense search
                 raise BadRequest(f"the item {part.id!r} is gone", "id")
             query = StoredInput(record.payload.text, record.payload.media)
@@ -146,7 +135,3 @@ def _needless(budget: Budget, parts: Sequence[Part], first: Sequence[Hit], top_k
     last = min(max(top_k, 2), len(first))
     gap = first[0].score - first[last - 1].score
     return f"clear: hits 1 and {last} are {gap:.4f} apart, over {budget.margin:g}" if gap > budget.margin else ""
-
-
-def _ms_since(started: float) -> float:
-    return round((time.perf_counter() - started) * 1000, 3)

@@ -7,20 +7,28 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeAlias, TypeVar, cast
 
 from deployments.errors import EncoderFault
 from deployments.thread_names import DEVICE, name_this_thread
 from encoders import EncoderError, InputError, Prepared
+from encoders.batching import TokenCount
 from encoders.errors import OutOfMemory
 
 R = TypeVar("R")
+OnBatch: TypeAlias = Callable[[int, int, float], None]
+"""Hears of a batch that ran: its items, its cost in tokens, and the seconds."""
 log = logging.getLogger(__name__)
 
 
 def oom_splits(model: object) -> int:
     """How often, since it was loaded, a batch did not fit the device and was halved; 0 for one that does not halve."""
     return int(getattr(model, "oom_splits", 0))
+
+
+def token_count(model: object) -> TokenCount:
+    """What it has computed since it was loaded; nothing, for one that does not count."""
+    return cast("TokenCount", getattr(model, "token_count", TokenCount()))
 
 
 class Device(Generic[R]):
@@ -31,9 +39,9 @@ class Device(Generic[R]):
         forward: Callable[[Sequence[Prepared]], Iterable[R]],
         *,
         name: str,
-        on_batch: Callable[[int, float], None] = lambda size, seconds: None,
+        on_batch: OnBatch = lambda items, tokens, seconds: None,
     ) -> None:
-        """`name` says in errors what failed; `on_batch` hears the size of each batch and the seconds it ran."""
+        """`name` says in errors what failed."""
         self._forward = forward
         self._name = name
         self._on_batch = on_batch
@@ -43,7 +51,7 @@ class Device(Generic[R]):
         """One result or error an item, in order. An item that fails does not fail its neighbours."""
         started = time.perf_counter()
         results = await asyncio.get_running_loop().run_in_executor(self._thread, self._each, list(batch))
-        self._on_batch(len(batch), time.perf_counter() - started)
+        self._on_batch(len(batch), sum(item.cost for item in batch), time.perf_counter() - started)
         return results
 
     def close(self) -> None:

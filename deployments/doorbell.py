@@ -18,14 +18,14 @@ class RemoteDoorbell:
         self._max_ringing = max_ringing
         self._ringing: set[asyncio.Task[None]] = set()
 
-    def __call__(self, id: str) -> None:
+    def __call__(self, collection: str, id: str) -> None:
         if len(self._ringing) < self._max_ringing:
-            task = asyncio.get_running_loop().create_task(self._ring(id))
+            task = asyncio.get_running_loop().create_task(self._ring(collection, id))
             self._ringing.add(task)
             task.add_done_callback(self._ringing.discard)
 
-    async def _ring(self, id: str) -> None:
+    async def _ring(self, collection: str, id: str) -> None:
         try:
-            await self._handle.ring.remote([id])
+            await self._handle.ring.remote(collection, [id])
         except Exception as error:  # The write is done and acknowledged: a lost ring must not show.
             log.debug("the ring for %s was lost: %s", id, error)

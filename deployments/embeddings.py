@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.calibration import MatchCalibration
 from deployments.encoder import EncodeOutcome, EncodeTask
 from deployments.errors import BadRequest
 from deployments.ports import EncodePort
@@ -20,9 +21,16 @@ INTERACTIVE_INPUTS = 8
 class EmbeddingService:
     """Encodes inputs for their own sake."""
 
-    def __init__(self, encoder: EncodePort, info: EncoderInfo) -> None:
+    def __init__(
+        self,
+        encoder: EncodePort,
+        info: EncoderInfo,
+        calibration: Callable[[], MatchCalibration | None] = lambda: None,
+    ) -> None:
+        """`calibration` goes before what the encoder says of itself."""
         self._encoder = encoder
         self._info = info
+        self._calibration = calibration
 
     async def embed(
         self, inputs: Sequence[EncoderInput], role: Role, dimensions: int | None, stages: Stages
@@ -44,7 +52,8 @@ class EmbeddingService:
         outcomes += await self._encode(inputs[len(texts) :], "document", stages)
         vectors = [_unwrap(outcome, row, len(texts)) for row, outcome in enumerate(outcomes)]
         cosine = np.stack(vectors[: len(texts)]) @ np.stack(vectors[len(texts) :]).T
-        fit = self._info.calibration
+        fitted = self._calibration()
+        fit = self._info.calibration if fitted is None else fitted.pair
         if fit is None:
             return cosine, None
         return cosine, np.asarray(1 / (1 + np.exp(-fit.scale * (cosine - fit.midpoint))), dtype=np.float32)

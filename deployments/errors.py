@@ -2,12 +2,14 @@
 
     CrossrayError
     ├── BadRequest       400  a body, a field or a parameter that does not validate
-    ├── Forbidden        403  a host that is not served, or a caller's web page that is not ours
+    ├── Unauthorized     401  an API key is missing, unknown, expired or revoked
+    ├── Forbidden        403  a host that is not served, a web page that is not ours, or a key of too small a scope
     ├── NotFound         404  no such item, image or route
     ├── MethodNotAllowed 405  the route is there, the method is not; Allow names those that are
     ├── Conflict         409  the caller's fingerprint is not the collection's
     ├── TooLarge         413  the body is over the limit
     ├── UnsupportedMediaType 415  the body is not declared as what it has to be
+    ├── RateLimited      429  the caller's API key calls too often; Retry-After says when to come back
     ├── Overloaded       429  a queue is full; Retry-After says when to come back
     ├── Unavailable      503  a part of the cluster does not answer
     └── DeadlineExceeded 504  the request's time ran out
@@ -26,6 +28,7 @@ from retrieval.errors import (
     InvalidFilter,
     InvalidQuery,
     InvalidRecord,
+    MediaUnavailable,
     SpaceMismatch,
     StorageFull,
     Unsupported,
@@ -49,8 +52,12 @@ class BadRequest(CrossrayError):
     """The request does not validate."""
 
 
+class Unauthorized(CrossrayError):
+    """The request has no API key that is valid."""
+
+
 class Forbidden(CrossrayError):
-    """The request may not come from there, or not ask for that host."""
+    """The request may not come from there, not ask for that host, or not with that key."""
 
 
 class NotFound(CrossrayError):
@@ -71,6 +78,15 @@ class TooLarge(CrossrayError):
 
 class UnsupportedMediaType(CrossrayError):
     """The body's declared type is not one that is read."""
+
+
+class RateLimited(CrossrayError):
+    """The caller's API key calls too often."""
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.args = (message, retry_after_s)
+        self.retry_after_s = retry_after_s
 
 
 class Overloaded(CrossrayError):
@@ -115,6 +131,7 @@ ERRORS: dict[type[Exception], HttpError] = {
     InvalidQuery: HttpError(400, "invalid_request_error", "invalid_query"),
     Unsupported: HttpError(400, "invalid_request_error", "unsupported"),
     InvalidFilter: HttpError(400, "invalid_request_error", "invalid_filter"),
+    Unauthorized: HttpError(401, "authentication_error", "unauthorized"),
     Forbidden: HttpError(403, "permission_error", "forbidden"),
     NotFound: HttpError(404, "not_found_error", "not_found"),
     MethodNotAllowed: HttpError(405, "invalid_request_error", "method_not_allowed"),
@@ -123,10 +140,12 @@ ERRORS: dict[type[Exception], HttpError] = {
     SpaceMismatch: HttpError(409, "conflict_error", "contract_mismatch"),
     TooLarge: HttpError(413, "invalid_request_error", "body_too_large"),
     UnsupportedMediaType: HttpError(415, "invalid_request_error", "unsupported_media_type"),
+    RateLimited: HttpError(429, "rate_limit_error", "rate_limited"),
     Overloaded: HttpError(429, "rate_limit_error", "overloaded"),
     ModelUnavailable: HttpError(503, "unavailable_error", "model_unavailable"),
     IndexUnavailable: HttpError(503, "unavailable_error", "index_unavailable"),
     IndexLocked: HttpError(503, "unavailable_error", "index_locked"),
+    MediaUnavailable: HttpError(503, "unavailable_error", "media_unavailable"),
     Unavailable: HttpError(503, "unavailable_error", "unavailable"),
     DeadlineExceeded: HttpError(504, "timeout_error", "deadline_exceeded"),
     StorageFull: HttpError(507, "storage_error", "storage_full"),

@@ -39,9 +39,11 @@ def _warm_image() -> bytes:
 class HealthService:
     """Asks the whole path, at most once every KEEP_S seconds, however many probes come."""
 
-    def __init__(self, encoder: EncodePort, index: IndexPort, info: EncoderInfo) -> None:
+    def __init__(self, encoder: EncodePort, index: IndexPort, info: EncoderInfo, note: str = "") -> None:
+        """`note` says why what the encoder makes is not to be searched for, where it is not."""
         self._encoder = encoder
         self._index = index
+        self._note = note
         self._inputs = [
             item
             for item in (EncoderInput(text="ready?"), EncoderInput(image=_warm_image()))
@@ -61,11 +63,15 @@ class HealthService:
         try:
             outcomes = await self._encoder.encode([EncodeTask(item, "query") for item in self._inputs])
             for outcome in outcomes:
-                await self._index.search(Query(outcome.unwrap(), 1))
+                vector = outcome.unwrap()
+                if not self._note:
+                    await self._index.search(Query(vector, 1))
             health = await self._index.health()
         except (CrossrayError, EncoderError, RetrievalError) as error:
             return Readiness(False, None, None, str(error))
         except Exception as error:
             log.exception("the check of readiness failed")
             return Readiness(False, None, None, f"{type(error).__name__}: see the server's log")
-        return Readiness(health.ready, health.count, f"{health.backend}/{health.structure}", health.detail)
+        return Readiness(
+            health.ready, health.count, f"{health.backend}/{health.structure}", self._note or health.detail
+        )

@@ -16,6 +16,7 @@ import numpy as np
 from deployments.content import content_id
 from deployments.encoder import EncodeTask
 from deployments.errors import NotFound
+from deployments.finding import find
 from deployments.id_locks import IdLocks
 from deployments.item_files import THUMBNAIL_PX, ItemFiles
 from deployments.ocr import is_pending
@@ -25,9 +26,12 @@ from deployments.space import require_space
 from deployments.stages import Stages
 from encoders import EncoderInfo, EncoderInput, Vectors
 from encoders.images import ImageLimits, decode, probe
-from retrieval import MediaStore, Payload, Record
+from retrieval import Payload, Record, media_address
 from retrieval.errors import InvalidRecord
 from retrieval.validation import check_records
+
+ROUNDING = 1e-6
+"""How far from 1 the norm of a unit vector in float32 may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +49,18 @@ class ItemService:
         self,
         encoder: EncodePort,
         index: IndexPort,
-        media: MediaStore,
+        files: ItemFiles,
         info: EncoderInfo,
         limits: ImageLimits,
         *,
         on_unread: Callable[[str], None] = lambda id: None,
-        sole_writer: bool = True,
     ) -> None:
-        """`on_unread` hears of stored items whose image is still to be read; `sole_writer` says that nobody else
-        writes items."""
+        """`on_unread` hears of stored items whose image is still to be read."""
         self._on_unread = on_unread
         self._locks = IdLocks()
         self._encoder = encoder
         self._index = index
-        self._files = ItemFiles(media, index, limits, sole_writer=sole_writer)
+        self._files = files
         self._info = info
         self._limits = limits
 
@@ -75,7 +77,7 @@ class ItemService:
             return await self._add(id, fresh, item, stages)
 
     async def _add(self, id: str, fresh: Payload, item: Item, stages: Stages) -> Stored:
-        existing = None if self._is_new(item, fresh) else (await self._index.get([id]))[0]
+        existing = None if await self._is_new(item, fresh) else (await self._index.get([id]))[0]
         stages.lap("lookup")
         if item.ocr_text is None and existing is not None and existing.payload.media == fresh.media:
             fresh = replace(fresh, ocr_text=existing.payload.ocr_text)
@@ -83,10 +85,10 @@ class ItemService:
             return await self._refresh(existing, fresh, item, stages)
         record = Record(id, await self._vector(item, stages), fresh)
         self._require_storable(record)
-        if item.image is None:
+        if item.image is None or fresh.media is None:
             await self._upsert(record, stages)
         else:
-            async with self._files.stored(item.image):
+            async with self._files.stored(fresh.media, item.image):
                 stages.lap("media")
                 await self._upsert(record, stages)
         if existing is not None:
@@ -95,14 +97,17 @@ class ItemService:
 
     async def get(self, id: str) -> Record:
         """Raises NotFound."""
-        record = (await self._index.get([id]))[0]
+        (record,) = await find(self._index, [id])
         if record is None:
-            raise NotFound(f"there is no item {id!r}", "id")
+            raise _unknown(id)
         return record
 
     async def existing(self, ids: Sequence[str]) -> list[str]:
         """Those of `ids` that are stored, in order."""
-        return [record.id for record in await self._index.get(ids) if record is not None]
+        found = [record.id for record in await self._index.get(ids) if record is not None]
+        if found:
+            await self._index.confirm(found)
+        return found
 
     async def page(self, after: str, limit: int) -> tuple[list[Record], int]:
         """Up to `limit` records with `id > after`, by id, and how many there are in all."""
@@ -111,11 +116,12 @@ class ItemService:
     async def delete(self, id: str) -> None:
         """Removes the row, and the image's file when no other item names it. Raises NotFound."""
         async with self._locks.held([id]):
-            media = (await self.get(id)).payload.media
-            if await self._index.delete([id]) == 0:
-                raise NotFound(f"there is no item {id!r}", "id")
-            if media is not None:
-                await self._files.release(media)
+            (record,) = await find(self._index, [id])
+            if record is None or await self._index.delete([id]) == 0:
+                await self._index.confirm([id])
+                raise _unknown(id)
+            if record.payload.media is not None:
+                await self._files.release(record.payload.media)
 
     async def media_of(self, id: str) -> tuple[str, str]:
         """The address and the type of an item's image. Raises NotFound."""
@@ -129,7 +135,7 @@ class ItemService:
         return _found(await self._files.read(address))
 
     async def thumbnail(self, address: str) -> bytes:
-        """A small JPEG of it, made when it is first asked for. Raises NotFound."""
+        """A small WebP of it. Raises NotFound."""
         return _found(await self._files.thumbnail(address))
 
     def _payload(self, item: Item) -> Payload:
@@ -139,7 +145,7 @@ class ItemService:
         return Payload(
             kind=kind,
             text=item.text,
-            media=None if item.image is None else MediaStore.address(item.image),
+            media=None if item.image is None else media_address(item.image),
             mime=None if seen is None else seen.mime,
             width=0 if seen is None else seen.width,
             height=0 if seen is None else seen.height,
@@ -150,18 +156,19 @@ class ItemService:
             ocr_text=item.ocr_text,
         )
 
-    def _is_new(self, item: Item, payload: Payload) -> bool:
+    async def _is_new(self, item: Item, payload: Payload) -> bool:
         """Whether no row can have the id of this content: a row is never on disk before its media file.
 
         It saves what a new photo would cost most after its encoding, a call to the index.
         """
-        return item.id is None and payload.media is not None and not self._files.exists(payload.media)
+        return item.id is None and payload.media is not None and await self._files.is_surely_new(payload.media)
 
     async def _refresh(self, existing: Record, fresh: Payload, item: Item, stages: Stages) -> Stored:
         """Same content: keep the vector and the date, and take the new metadata when it differs."""
         old = existing.payload
         payload = replace(fresh, created_at=old.created_at, source=item.source or old.source)
         if payload == old:
+            await self._index.confirm([existing.id])
             return Stored(existing, "unchanged")
         record = Record(existing.id, existing.vector, payload)
         self._require_storable(record)
@@ -209,11 +216,17 @@ class ItemService:
             norm = float(np.linalg.norm(vector))
         if not np.isfinite(norm) or norm < 1e-6:
             raise InvalidRecord("the vector must be finite and not zero", "vector")
+        if abs(norm - 1) <= ROUNDING:  # one that was exported here comes back bit for bit
+            norm = 1.0
         return np.asarray(vector / norm, dtype=np.float32)
 
 
 def _same_content(old: Payload, new: Payload) -> bool:
     return (old.media, old.text, old.kind) == (new.media, new.text, new.kind)
+
+
+def _unknown(id: str) -> NotFound:
+    return NotFound(f"there is no item {id!r}", "id")
 
 
 def _found(file: bytes | None) -> bytes:

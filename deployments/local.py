@@ -8,7 +8,7 @@ from deployments.encoder import EncodeOutcome, EncoderWorker, EncodeTask
 from deployments.rerank import RerankReply, RerankTask, RerankWorker
 from deployments.retriever import RetrieverWorker
 from deployments.structurer import Structure, StructurerWorker
-from retrieval import Filter, Hit, IndexHealth, Query, Record, TextQuery, VectorIndex
+from retrieval import Filter, Hit, IndexHealth, Query, Record, Sample, TextQuery, VectorIndex
 
 
 class LocalEncoder:
@@ -61,8 +61,13 @@ class LocalIndex:
     async def set_ocr(self, id: str, media: str, text: str) -> bool:
         return (await self._worker.set_ocr(id, media, text)).unwrap()
 
-    async def get(self, ids: Sequence[str]) -> list[Record | None]:
+    async def get(self, ids: Sequence[str], *, latest: bool = False) -> list[Record | None]:
+        if latest:
+            await self._index.catch_up()
         return await self._index.get(ids)
+
+    async def confirm(self, ids: Sequence[str]) -> None:
+        """Nothing takes over from this index."""
 
     async def delete(self, ids: Sequence[str]) -> int:
         return (await self._worker.delete(ids)).unwrap()
@@ -72,6 +77,9 @@ class LocalIndex:
 
     async def count(self, filter: Filter | None = None) -> int:
         return await self._index.count(filter)
+
+    async def sample(self, limit: int) -> Sample:
+        return await self._index.sample(limit)
 
     async def health(self) -> IndexHealth:
         return await self._index.health()

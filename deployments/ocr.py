@@ -1,4 +1,4 @@
-"""The Ocr deployment: reads the text off stored images, after they can be searched already and beside all requests.
+"""Reading the text off the stored images of a collection, after they can be searched already and beside all requests.
 
 The truth is in the index: an item with an image and without `ocr_text` is pending. A ring at the door only says which
 item to look at first; it may be lost or come twice, and a sweep at the start, and now and then, finds what is left.
@@ -7,26 +7,23 @@ item to look at first; it may be lost or come twice, and a sweep at the start, a
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from deployments.errors import CrossrayError
+from deployments.finding import find
 from deployments.ocr_retries import OcrRetries
 from deployments.ports import IndexPort
-from deployments.remote import RemoteIndex
 from encoders import InputError
 from encoders.enhance import Enhancement
 from encoders.images import ImageLimits, decode
-from encoders.ocr import MAX_SIDE_PX, RapidReader, TextReader, read_page
+from encoders.ocr import MAX_SIDE_PX, TextReader, read_page
 from retrieval import MediaStore, Payload, Record, parse_filter
-from retrieval.errors import RetrievalError
+from retrieval.errors import MediaUnavailable, RetrievalError
 from retrieval.validation import MAX_TEXT_CHARS
 
 log = logging.getLogger(__name__)
@@ -78,7 +75,9 @@ class OcrWorker:
         enhancement: Enhancement,
         limits: OcrLimits,
         on_page: Callable[[Outcome, float], None] = lambda outcome, seconds: None,
+        thread: ThreadPoolExecutor | None = None,
     ) -> None:
+        """`thread` is shared with others that read with the same reader; it stays open."""
         self._index = index
         self._media = media
         self._reader = reader
@@ -89,7 +88,8 @@ class OcrWorker:
         self._rung: asyncio.Queue[str] = asyncio.Queue(limits.max_queued)
         self._overflowed = False
         self._retries = OcrRetries(limits.attempts, limits.retry_pause_s)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ocr")
+        self._own_thread = None if thread is not None else ThreadPoolExecutor(1, thread_name_prefix="ocr")
+        self._thread: ThreadPoolExecutor = thread or self._own_thread  # type: ignore[assignment]
 
     def ring(self, ids: Sequence[str]) -> None:
         """Says that these may be pending. Never waits: what finds no room is found by the next sweep."""
@@ -127,7 +127,8 @@ class OcrWorker:
 
     def close(self) -> None:
         """Waits for the page under way."""
-        self._thread.shutdown(wait=True)
+        if self._own_thread is not None:
+            self._own_thread.shutdown(wait=True)
 
     async def _forget_gone(self) -> None:
         """Of pages that failed, those of items that were deleted, got another image, or were read after all."""
@@ -160,7 +161,7 @@ class OcrWorker:
                 await self._look_at(id)
 
     async def _look_at(self, id: str) -> None:
-        record = (await self._index.get([id]))[0]
+        (record,) = await find(self._index, [id])
         if record is not None:
             await self._read(record)
 
@@ -173,6 +174,8 @@ class OcrWorker:
         outcome: Outcome
         try:
             text = await asyncio.get_running_loop().run_in_executor(self._thread, self._text_of, media)
+        except MediaUnavailable:
+            raise  # not this page's fault: `run` waits
         except Exception as error:
             pause_s = self._retries.failed((record.id, media))
             then = "given up until a restart" if pause_s is None else f"again in {pause_s:.0f} s"
@@ -201,50 +204,3 @@ def _outcome(is_stored: bool, text: str) -> Outcome:
     if not text:
         return "blank"
     return "read" if len(text) <= MAX_TEXT_CHARS else "cut"
-
-
-@dataclass(frozen=True, slots=True)
-class OcrOptions:
-    """What the Ocr replica is told."""
-
-    media_path: Path
-    images: ImageLimits
-    enhancement: Enhancement
-    limits: OcrLimits
-    threads: int
-    min_score: float
-
-
-class OcrDeployment:
-    """The Serve side of an OcrWorker. One replica: two would read the same pages."""
-
-    async def __init__(self, options: OcrOptions, retriever: Any) -> None:  # type: ignore[misc]
-        """`retriever` is a Serve DeploymentHandle."""
-        from deployments.metrics import OcrMetrics
-
-        os.nice(10)  # A search on the same cores goes first.
-        self._worker = OcrWorker(
-            RemoteIndex(retriever),
-            MediaStore(options.media_path),
-            await asyncio.to_thread(RapidReader, options.threads, options.min_score),
-            images=options.images,
-            enhancement=options.enhancement,
-            limits=options.limits,
-            on_page=OcrMetrics().page,
-        )
-        self._running = asyncio.create_task(self._worker.run())
-
-    async def ring(self, ids: list[str]) -> None:
-        """See `OcrWorker.ring`."""
-        self._worker.ring(ids)
-
-    async def check_health(self) -> None:
-        """Serve replaces the replica when this raises."""
-        if self._running.done():
-            raise RuntimeError(f"reading has stopped: {self._running.exception()!r}")
-
-    async def __del__(self) -> None:
-        self._running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._running
-        await asyncio.to_thread(self._worker.close)

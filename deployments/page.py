@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deployments.logs import follow_serve
+
 START_S = 60
 
 
@@ -33,6 +35,7 @@ class PageDeployment:
     """The Serve side of the page. One replica: an upload and the search by it must reach the same one."""
 
     def __init__(self, options: PageOptions) -> None:
+        follow_serve()
         shutil.rmtree(options.uploads_path, ignore_errors=True)
         options.uploads_path.mkdir(parents=True)
         os.environ["GRADIO_TEMP_DIR"] = str(options.uploads_path)  # Gradio takes it from nowhere else
@@ -59,10 +62,11 @@ class PageServer:
 
         from page.api import Api
         from page.app import build_page
+        from page.caller import caller_headers
 
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        app: Any = build_page(Api(options.api_url), options.path)
+        app: Any = build_page(Api(options.api_url, caller=caller_headers), options.path)
         # The ingress stands in front: what it says of the browser is true.
         config = uvicorn.Config(app, log_level="warning", access_log=False, forwarded_allow_ips="127.0.0.1")
         self._uvicorn = uvicorn.Server(config)

@@ -1,4 +1,5 @@
-"""The ingress's side of the web page: requests under its path go on to the page's own server, as streams.
+"""The ingress's side of the web page: requests under its path go on to the page's own server, as streams. The pictures
+that the page shows are below its path too, and answered by the API: see `deployments.page_entry`.
 
 It stands outside the API's gate: a page's event streams last longer than an API request may, and its uploads are of
 many files. They have a bound of their own.
@@ -7,15 +8,18 @@ many files. They have a bound of their own.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from urllib.parse import quote
 
 import httpx
 from starlette.datastructures import Headers
-from starlette.responses import RedirectResponse
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deployments.admission import Admission
 from deployments.errors import CrossrayError, TooLarge, Unavailable
+from deployments.page_entry import CHINESE, PageEntry
 from deployments.render import error_response
 
 MAX_UPLOAD_BYTES = 1 << 30
@@ -26,6 +30,8 @@ HOP_BY_HOP = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
 )
 """Headers of one connection, which a proxy does not pass on (RFC 9110, 7.6.1)."""
+PICTURE = re.compile(rf"(?:{CHINESE})?(/v1/items/[^/]+/(?:image|thumbnail))")
+"""Below the page's path, and what it is in the API."""
 RawHeaders = list[tuple[bytes, bytes]]
 
 
@@ -39,14 +45,17 @@ class PageRoute:
         *,
         path: str,
         admission: Admission | None = None,
+        entry: PageEntry | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """`admission` says who may ask; without one, whoever calls us by any name. `find` says where the page's server
-        listens: a replica that was replaced listens elsewhere. `transport` replaces the network in tests."""
+        """`admission` says who may ask; without one, whoever calls us by any name. `entry` asks for API keys where the
+        API does; without one nobody is asked. `find` says where the page's server listens: a replica that was replaced
+        listens elsewhere. `transport` replaces the network in tests."""
         self._api = api
         self._find = find
         self._path = path
         self._admission = admission or Admission()
+        self._entry = entry
         self._url: str | None = None
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=32)
         timeout = httpx.Timeout(None, connect=CONNECT_S)
@@ -61,7 +70,13 @@ class PageRoute:
         elif path == self._path:
             await RedirectResponse(f"{self._path}/")(scope, receive, send)
         else:
-            await self._forward(scope, receive, send)
+            entered = scope if self._entry is None else await self._entry.enter(scope, receive)
+            if isinstance(entered, Response):
+                await entered(scope, receive, send)
+            elif picture := PICTURE.fullmatch(path, len(self._path)):
+                await self._api({**entered, "path": picture[1], "raw_path": quote(picture[1]).encode()}, receive, send)
+            else:
+                await self._forward(entered, receive, send)
 
     async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -12,7 +12,7 @@ from typing import Protocol
 from deployments.encoder import EncodeOutcome, EncodeTask
 from deployments.rerank import RerankReply, RerankTask
 from deployments.structurer import Structure
-from retrieval import Filter, Hit, IndexHealth, Query, Record, TextQuery
+from retrieval import Filter, Hit, IndexHealth, Query, Record, Sample, TextQuery
 
 
 class EncodePort(Protocol):
@@ -58,12 +58,20 @@ class IndexPort(Protocol):
         item is gone, has another image than `media`, or was read already."""
         ...
 
-    async def get(self, ids: Sequence[str]) -> list[Record | None]: ...
+    async def get(self, ids: Sequence[str], *, latest: bool = False) -> list[Record | None]:
+        """With `latest`, what any retriever acknowledged before is seen; over a Milvus server it takes some 200 ms."""
+        ...
+
+    async def confirm(self, ids: Sequence[str]) -> None:
+        """Before an answer that promises what was just read of `ids` without a write: it lasts as a write would."""
+        ...
 
     async def delete(self, ids: Sequence[str]) -> int: ...
 
     async def scan(self, after: str, limit: int) -> list[Record]: ...
 
     async def count(self, filter: Filter | None = None) -> int: ...
+
+    async def sample(self, limit: int) -> Sample: ...
 
     async def health(self) -> IndexHealth: ...

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from deployments.errors import EncoderFault
-from deployments.prepare_process import FAILED, AnyPreparer, PrepareProcess, ProcessDied, timed
+from deployments.prepare_process import FAILED, AnyPreparer, PrepareProcess, ProcessDied, Spent, timed
 from deployments.thread_names import PREPARE, name_this_thread
 from encoders import EncoderError, Prepared
 
@@ -32,11 +32,11 @@ class PreparePool:
         self._starting = threading.Lock()
         self._closed = False
 
-    async def prepare(self, *given: Any) -> tuple[Prepared | EncoderError, float]:
+    async def prepare(self, *given: Any) -> tuple[Prepared | EncoderError, Spent]:
         """What the preparer makes of its arguments, or the error that is its own; and the seconds it took."""
         return await self._run("__call__", *given)
 
-    async def prepare_query(self, *given: Any) -> tuple[Any, float]:
+    async def prepare_query(self, *given: Any) -> tuple[Any, Spent]:
         """As `prepare`, of the query that a reranker's pairs have in common."""
         return await self._run("query", *given)
 
@@ -48,14 +48,14 @@ class PreparePool:
             for process in list(self._processes.values()):
                 process.kill()
 
-    async def _run(self, step: str, *given: Any) -> tuple[Any, float]:
+    async def _run(self, step: str, *given: Any) -> tuple[Any, Spent]:
         # By its name: a bound method would carry the whole preparer to the process.
         loop = asyncio.get_running_loop()
         if self._in_processes:
             return await loop.run_in_executor(self._threads, self._in_process, step, *given)
         return await loop.run_in_executor(self._threads, timed, self._preparer, step, *given)
 
-    def _in_process(self, step: str, *given: Any) -> tuple[Any, float]:
+    def _in_process(self, step: str, *given: Any) -> tuple[Any, Spent]:
         for _ in range(2):
             try:
                 return self._own_process()(step, *given)
@@ -63,7 +63,7 @@ class PreparePool:
                 self._processes.pop(threading.get_ident())
                 log.warning("a process that prepares inputs died: %s", error)
         log.error("an input killed two processes that prepared it")
-        return EncoderFault(FAILED), 0.0
+        return EncoderFault(FAILED), Spent()
 
     def _own_process(self) -> PrepareProcess:
         """This thread's, started where there is none."""

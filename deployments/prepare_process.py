@@ -11,10 +11,11 @@ import multiprocessing
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from deployments.errors import EncoderFault
 from encoders import InputError, Prepared
+from encoders.decode_time import decoding_s
 
 AnyPreparer: TypeAlias = Callable[..., Prepared]
 """An encoder's preparer, of an input and its role, or a reranker's, of a pair."""
@@ -23,13 +24,29 @@ FAILED = "preparing the input failed"
 log = logging.getLogger(__name__)
 
 
+class Spent(NamedTuple):
+    """Seconds of preparing one input."""
+
+    decode_s: float = 0.0
+    preprocess_s: float = 0.0
+    """All that was not decoding: resizing, tokenising."""
+
+    @property
+    def total_s(self) -> float:
+        return self.decode_s + self.preprocess_s
+
+    def stages_s(self) -> dict[str, float]:
+        """By stage; without `decode` where nothing was decoded."""
+        return ({"decode": self.decode_s} if self.decode_s else {}) | {"preprocess": self.preprocess_s}
+
+
 class ProcessDied(Exception):
     """The process ended before it answered."""
 
 
-def timed(preparer: AnyPreparer, step: str, *given: Any) -> tuple[Any, float]:
+def timed(preparer: AnyPreparer, step: str, *given: Any) -> tuple[Any, Spent]:
     """What the preparer's method `step` makes of its arguments, or the error that is its own; and the seconds."""
-    started = time.perf_counter()
+    started, decoded_s = time.perf_counter(), decoding_s()
     try:
         prepared = getattr(preparer, step)(*given)
     except InputError as error:
@@ -37,7 +54,8 @@ def timed(preparer: AnyPreparer, step: str, *given: Any) -> tuple[Any, float]:
     except Exception:
         log.exception("preparing an input failed")
         prepared = EncoderFault(FAILED)
-    return prepared, time.perf_counter() - started
+    decode_s = decoding_s() - decoded_s
+    return prepared, Spent(decode_s, time.perf_counter() - started - decode_s)
 
 
 class PrepareProcess:
@@ -50,11 +68,11 @@ class PrepareProcess:
         self._process.start()
         there.close()  # so that its death ends the pipe
 
-    def __call__(self, step: str, *given: Any) -> tuple[Any, float]:
+    def __call__(self, step: str, *given: Any) -> tuple[Any, Spent]:
         """See `timed`. For one thread at a time. Raises ProcessDied."""
         try:
             self._pipe.send((step, given))
-            answer: tuple[Any, float] = self._pipe.recv()
+            answer: tuple[Any, Spent] = self._pipe.recv()
         except (EOFError, OSError) as error:
             self._process.join()
             self._pipe.close()

@@ -6,22 +6,22 @@ A `RerankTask` in, a `RerankReply` out. `RerankWorker` is plain Python; only `Re
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from deployments.batch_queue import BatchLimits, BatchQueue
-from deployments.device import Device, oom_splits
+from deployments.device import Device, OnBatch
+from deployments.logs import follow_serve
 from deployments.model_options import ModelOptions
 from deployments.prepare_pool import PreparePool
 from encoders import EncoderInput, Prepared
 from encoders.errors import EncoderError
 from encoders.registry import load_reranker
 from encoders.reranking import Reranker, RerankerInfo
-from retrieval import MediaStore
+from retrieval import MediaOptions, MediaStore, open_media
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,74 +81,74 @@ class RerankWorker:
         *,
         pool: PreparePool,
         media: MediaStore,
-        on_batch: Callable[[int, float], None] = lambda size, seconds: None,
+        on_batch: OnBatch = lambda items, tokens, seconds: None,
     ) -> None:
-        """`on_batch` hears of each batch that ran: how many pairs, and the seconds."""
-        self._reranker = reranker
+        """`on_batch` hears of each batch that ran."""
+        self.reranker = reranker
         self._pool = pool
         self._media = media
         self._device: Device[np.float32] = Device(reranker.forward, name="reranker", on_batch=on_batch)
-        self._queue: BatchQueue[Prepared, np.float32 | EncoderError] = BatchQueue(
+        self.queue: BatchQueue[Prepared, np.float32 | EncoderError] = BatchQueue(
             self._device.run, lambda pair: pair.cost, limits
         )
 
     async def rerank(self, task: RerankTask) -> RerankReply:
         """A pair that cannot be read fails alone. Raises Overloaded. Cancelling drops the pairs that still wait."""
-        if missing := await asyncio.to_thread(self._missing, (task.query, *task.documents)):
-            return RerankReply((), self._reranker.info, missing=missing)
-        query, query_s = await self._pool.prepare_query(await read_input(task.query, self._media), task.instruction)
+        inputs = (task.query, *task.documents)
+        seen = await asyncio.gather(*(read_input(item, self._media) for item in inputs))
+        if missing := tuple(_missing(inputs, seen)):
+            return RerankReply((), self.reranker.info, missing=missing)
+        query, query_spent = await self._pool.prepare_query(seen[0], task.instruction)
         if isinstance(query, EncoderError):
-            return RerankReply((query,) * len(task.documents), self._reranker.info)
-        prepared = await asyncio.gather(*(self._pair(query, document) for document in task.documents))
+            return RerankReply((query,) * len(task.documents), self.reranker.info)
+        prepared = await asyncio.gather(*(self._pool.prepare(query, document) for document in seen[1:]))
         pairs = [pair for pair, _ in prepared if isinstance(pair, Prepared)]
-        released = await self._queue.submit(pairs, "interactive")
+        released = await self.queue.submit(pairs, "interactive")
         ran = iter(released)
         scores: list[Scored] = []
         for pair, _ in prepared:
             result = pair if isinstance(pair, EncoderError) else next(ran).result
             scores.append(result if isinstance(result, EncoderError) else float(result))
-        stages = {"rerank_prepare": query_s + max((seconds for _, seconds in prepared), default=0.0)}
+        stages = {"rerank_prepare": query_spent.total_s + max((spent.total_s for _, spent in prepared), default=0.0)}
         if released:
             last = max(released, key=lambda item: item.queued_s + item.ran_s)
             stages |= {"rerank_queue": last.queued_s, "rerank": last.ran_s}
-        return RerankReply(tuple(scores), self._reranker.info, sum(pair.cost for pair in pairs), stages)
-
-    def oom_splits(self) -> int:
-        """How often a batch did not fit the device and was halved; 0 for a reranker that does not halve."""
-        return oom_splits(self._reranker)
-
-    def _missing(self, inputs: Sequence[RerankInput]) -> tuple[str, ...]:
-        addresses = (item.media for item in inputs if isinstance(item, StoredInput) and item.media is not None)
-        return tuple(address for address in addresses if not self._media.exists(address))
-
-    async def _pair(self, query: Any, document: RerankInput) -> tuple[Prepared | EncoderError, float]:
-        return await self._pool.prepare(query, await read_input(document, self._media))
+        return RerankReply(tuple(scores), self.reranker.info, sum(pair.cost for pair in pairs), stages)
 
     async def close(self) -> None:
-        await self._queue.close()
+        await self.queue.close()
         self._device.close()
         self._pool.close()
-        self._reranker.close()
+        self.reranker.close()
+
+
+def _missing(inputs: Sequence[RerankInput], seen: Sequence[EncoderInput]) -> Iterator[str]:
+    for item, read in zip(inputs, seen, strict=True):
+        if isinstance(item, StoredInput) and item.media is not None and read.image is None:
+            yield item.media
 
 
 class RerankDeployment:
     """The Serve side of a RerankWorker. It may sleep: with no replica left, the first call starts one."""
 
-    def __init__(self, options: ModelOptions, media_path: Path) -> None:
-        from deployments.metrics import RerankerMetrics
+    def __init__(self, options: ModelOptions, media: MediaOptions) -> None:
+        from deployments.recorders import ModelMetrics
 
+        follow_serve()
         reranker = load_reranker(options.name, **options.options)
         pool = PreparePool(reranker.preparer, options.prepare_workers, processes=options.prepare_in_processes)
-        self._metrics = RerankerMetrics(reranker.info.name)
-        media = MediaStore(media_path)
+        self._metrics = ModelMetrics("reranker", reranker.info.name)
         on_batch = self._metrics.batch
-        self._worker = RerankWorker(reranker, options.limits, pool=pool, media=media, on_batch=on_batch)
+        self._worker = RerankWorker(reranker, options.limits, pool=pool, media=open_media(media), on_batch=on_batch)
+        self._metrics.look(reranker, self._worker.queue)
 
     async def rerank(self, task: RerankTask) -> RerankReply:
         """See `RerankWorker.rerank`."""
-        reply = await self._worker.rerank(task)
-        self._metrics.oom_splits(self._worker.oom_splits())
-        return reply
+        return await self._worker.rerank(task)
+
+    async def check_health(self) -> None:
+        """Serve asks every few seconds, which is when queue, memory and counts of the model are looked at."""
+        self._metrics.look(self._worker.reranker, self._worker.queue)
 
     async def __del__(self) -> None:
         await self._worker.close()

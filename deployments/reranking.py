@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deployments.errors import BadRequest, NotFound
+from deployments.finding import find
 from deployments.ports import IndexPort, RerankPort
 from deployments.rerank import RerankInput, RerankReply, RerankTask, StoredInput
 from deployments.schemas.rerank import RerankDocument, RerankRequest
@@ -48,7 +49,7 @@ class RerankService:
 
     async def _documents(self, given: Sequence[RerankDocument]) -> list[RerankInput]:
         stored = {row: document.id for row, document in enumerate(given) if document.id is not None}
-        records = dict(zip(stored, await self._index.get(list(stored.values())), strict=True)) if stored else {}
+        records = dict(zip(stored, await find(self._index, list(stored.values())), strict=True)) if stored else {}
         documents: list[RerankInput] = []
         for row, document in enumerate(given):
             if row not in stored:

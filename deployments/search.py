@@ -11,15 +11,20 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from deployments.background import Background
 from deployments.candidates import HYBRID_DEPTH, Candidates, by_vector, by_words, hybrid
-from deployments.cascade import Budget, Cascade, StageReport
+from deployments.cascade import Budget, Cascade
+from deployments.duplicates import OVER_FETCH, fold
 from deployments.encoder import EncodeTask
 from deployments.errors import BadRequest, NotFound
+from deployments.finding import find
 from deployments.ports import EncodePort, IndexPort
+from deployments.relevance import NOTHING_REACHES, Judge, Judgement
 from deployments.reranking import NO_RERANKER
 from deployments.rewriting import QueryRewriter, Rewriting
 from deployments.schemas.search import Part, SearchRequest
 from deployments.space import require_space
+from deployments.stage_reports import StageReport
 from deployments.stages import Stages
 from encoders import EncoderInfo, EncoderInput, InputError, Vectors
 from retrieval import Filter, Hit, Query, TextQuery, parse_filter
@@ -39,6 +44,9 @@ class Found:
     """By id, of the hits that the reranker looked at."""
     reports: tuple[StageReport, ...] = ()
     """What each stage did."""
+    judgement: Judgement = field(default_factory=Judgement)
+    duplicates: dict[str, list[str]] = field(default_factory=dict)
+    """By id of a hit, the ids that were folded into it."""
 
 
 class SearchService:
@@ -51,13 +59,15 @@ class SearchService:
         info: EncoderInfo,
         *,
         rewriter: QueryRewriter,
+        judge: Judge | None = None,
         cascade: Cascade | None = None,
     ) -> None:
-        """Without a `cascade` nothing is reranked."""
+        """Without a `cascade` nothing is reranked, and without a `judge` hits have no match probabilities."""
         self._encoder = encoder
         self._index = index
         self._info = info
         self._cascade = cascade
+        self._judge = judge or Judge(Background(index), lambda: None)
         self._rewriter = rewriter
 
     async def search(self, request: SearchRequest, stages: Stages) -> Found:
@@ -68,30 +78,40 @@ class SearchService:
         rewriting = await self._rewriting(request, stages)
         parts = request.parts() if rewriting is None else [Part(text=rewriting.text)]
         wanted = request.top_k if budget is None else max(request.top_k, budget.depth)
-        found = await self._candidates(request, parts, wanted, condition, stages)
         own = {part.id for part in parts if part.id is not None}
-        hits = [hit for hit in found.hits if hit.id not in own][:wanted]
+        looked_at = wanted if request.group_duplicates is None else OVER_FETCH * wanted
+        found = await self._candidates(request, parts, looked_at + len(own), condition, stages)
+        hits = [hit for hit in found.hits if hit.id not in own][:looked_at]
         if request.min_score is not None:
             hits = [hit for hit in hits if hit.score >= request.min_score]
+        judgement = await self._judge.judge(request, found, hits)
+        hits, judgement = _relevant(hits, judgement, request.min_relevance)
+        stages.lap("relevance")
+        duplicates: dict[str, list[str]] = {}
+        if request.group_duplicates is not None:
+            folded = await fold(self._index, hits, request.group_duplicates, wanted)
+            hits, duplicates = folded.hits, folded.duplicates
+            stages.lap("duplicates")
         scores: dict[str, float] = {}
         reports = found.reports
         if self._cascade is not None and budget is not None:
             reranked = await self._cascade.rerank(budget, request.parts(), hits, request.top_k)
             stages.lap("rerank")
             hits, scores, reports = reranked.hits, reranked.scores, (*reports, reranked.report)
-        return Found(hits[: request.top_k], rewriting, found.text_scores, found.ranks, scores, reports)
+        return Found(
+            hits[: request.top_k], rewriting, found.text_scores, found.ranks, scores, reports, judgement, duplicates
+        )
 
     async def _candidates(
         self, request: SearchRequest, parts: Sequence[Part], wanted: int, condition: Filter | None, stages: Stages
     ) -> Candidates:
-        """At least `wanted` hits where there are as many, those that `parts` name among them."""
+        """At least `wanted` hits, where there are as many."""
         depth = max(wanted, HYBRID_DEPTH) if request.mode == "hybrid" else wanted
         words = TextQuery(request.text or "", depth, request.target, condition)
 
         async def near() -> tuple[Candidates, Vectors]:
             vector = mix(await self._vectors(parts, stages), [part.weight for part in parts])
-            own = len({part.id for part in parts if part.id is not None})
-            found = await by_vector(self._index, Query(vector, depth + own, request.target, condition))
+            found = await by_vector(self._index, Query(vector, depth, request.target, condition))
             stages.lap("search")
             return found, vector
 
@@ -124,7 +144,7 @@ class SearchService:
         vectors: dict[int, Vectors] = {}
         stored = [(row, part.id) for row, part in enumerate(parts) if part.id is not None]
         if stored:
-            records = await self._index.get([id for _, id in stored])
+            records = await find(self._index, [id for _, id in stored])
             for (row, id), record in zip(stored, records, strict=True):
                 if record is None:
                     raise NotFound(f"there is no item {id!r}", _param(parts, row, "id"))
@@ -147,6 +167,15 @@ class SearchService:
 def _param(parts: Sequence[Part], row: int, field: str | None) -> str | None:
     """The field at fault as the caller wrote it: inside `mix` only where there is more than one part."""
     return field if len(parts) == 1 else f"mix[{row}]" + (f".{field}" if field else "")
+
+
+def _relevant(hits: list[Hit], judgement: Judgement, least: float | None) -> tuple[list[Hit], Judgement]:
+    if least is None:
+        return hits, judgement
+    kept = [hit for hit in hits if judgement.relevance.get(hit.id, -1.0) >= least]
+    if hits and not kept:
+        judgement = replace(judgement, nothing_relevant=True, reason=judgement.reason or NOTHING_REACHES)
+    return kept, judgement
 
 
 def mix(vectors: Sequence[Vectors], weights: Sequence[float]) -> Vectors:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from deployments.batch_queue import BatchLimits, BatchQueue
 from deployments.device import Device
+from deployments.logs import follow_serve
 from deployments.model_options import ModelOptions
 from encoders import EncoderError, Prepared
 from encoders.queries import QueryStructurer, StructuredQuery
@@ -43,6 +44,7 @@ class StructurerDeployment:
     """The Serve side of a StructurerWorker. It may sleep: with no replica left, the first call starts one."""
 
     def __init__(self, options: ModelOptions) -> None:
+        follow_serve()
         self._worker = StructurerWorker(load_structurer(options.name, **options.options), options.limits)
 
     async def structure(self, query: str) -> Structure:

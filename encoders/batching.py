@@ -1,12 +1,28 @@
-"""Splits a batch into groups of like lengths, so that little of what the device computes is padding."""
+"""Splits a batch into groups of like lengths, so that little of what the device computes is padding; and counts it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 SLACK_TOKENS = 512
 """Padding that is cheaper than a second launch of the model."""
 SLACK_SHARE = 0.1
+
+
+@dataclass(slots=True)
+class TokenCount:
+    """What a model has computed since it was loaded."""
+
+    tokens: int = 0
+    """Of inputs, in the unit of `Prepared.cost`."""
+    padding: int = 0
+    """Tokens beside them that only made rows as long as the longest of their group."""
+
+    def add(self, lengths: Sequence[int]) -> None:
+        """A group of rows that went through the model together."""
+        self.tokens += sum(lengths)
+        self.padding += max(lengths) * len(lengths) - sum(lengths)
 
 
 def length_groups(lengths: Sequence[int], slack_tokens: int = SLACK_TOKENS) -> list[list[int]]:

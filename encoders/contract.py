@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 
 from encoders.errors import ContractMismatch
 
@@ -37,7 +38,7 @@ class VectorContract:
     @property
     def fingerprint(self) -> str:
         """16 hex digits, equal exactly when every field is (up to a 64-bit collision)."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+        return _fingerprint(self)
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no spaces."""
@@ -57,3 +58,9 @@ class VectorContract:
         )
         if differing:
             raise ContractMismatch(differing)
+
+
+@lru_cache(maxsize=64)
+def _fingerprint(contract: VectorContract) -> str:
+    """Each request asks for it, of the same few contracts."""
+    return hashlib.sha256(contract.to_json().encode()).hexdigest()[:16]

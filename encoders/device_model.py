@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.base import Prepared
+from encoders.batching import TokenCount
 from encoders.errors import EncoderError
 from encoders.out_of_memory import HalvingForward
 
@@ -19,6 +20,11 @@ class ForwardPass(Protocol):
     @property
     def row_shape(self) -> tuple[int, ...]:
         """`(dim,)` for vectors, `()` for scores."""
+        ...
+
+    @property
+    def token_count(self) -> TokenCount:
+        """What it has computed so far."""
         ...
 
     def __call__(self, batch: Sequence[Any]) -> NDArray[np.float32]:
@@ -59,6 +65,11 @@ class DeviceModel(Generic[InfoT, PreparerT, PassT]):
     def oom_splits(self) -> int:
         """How often a batch was halved for want of device memory, since the start."""
         return self._halving.splits
+
+    @property
+    def token_count(self) -> TokenCount:
+        """Since the start. Raises EncoderError once it is closed."""
+        return self.forward_pass.token_count
 
     def forward(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
         """`(n, dim)` unit vectors of an encoder, `(n,)` scores of a reranker, float32, in the order of `batch`.

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from encoders.base import Calibration, EncoderInfo, EncoderInput, Prepared, Role, Vectors, normalise
+from encoders.batching import TokenCount
 from encoders.contract import VectorContract
 from encoders.errors import InputError
 from encoders.images import PREPROCESSING_VERSION, ImageLimits, decode
@@ -102,6 +103,7 @@ class FakeEncoder:
         self._work_per_item_s = work_per_item_s
         self._preparer = FakePreparer(dim, limits or ImageLimits(), refuse)
         self._info = _describe(dim)
+        self.token_count = TokenCount()
 
     @property
     def info(self) -> EncoderInfo:
@@ -116,6 +118,7 @@ class FakeEncoder:
         time.sleep(self._work_s + self._work_per_item_s * len(batch))
         vectors = np.zeros((len(batch), self.info.dim), dtype=np.float32)
         for row, prepared in enumerate(batch):
+            self.token_count.add([prepared.cost])
             vectors[row] = prepared.payload
         return vectors
 

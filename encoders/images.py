@@ -10,8 +10,10 @@ nor changed: its decoders are called directly, which leaves `ImageLimits.max_pix
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -19,6 +21,7 @@ import numpy as np
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
+from encoders.decode_time import counted
 from encoders.errors import InputError
 
 PREPROCESSING_VERSION = 1
@@ -108,24 +111,28 @@ def decode(data: bytes, limits: ImageLimits, at_least_px: int | None = None) -> 
     Raises InputError, `param` "image", with one of the codes `image_empty`, `image_too_large` (bytes),
     `image_too_many_pixels`, `image_unsupported` (not an image, or of a kind not taken) and `image_corrupt`.
     """
+    with counted():
+        image = decoded_first_frame(data, limits, at_least_px)
+        with _as_input_error():
+            return to_rgb(image)
+
+
+def decoded_first_frame(data: bytes, limits: ImageLimits, at_least_px: int | None = None) -> Image.Image:
+    """As `decode`, in the file's own mode."""
     image, mime = _open(data, limits)
-    try:
+    with _as_input_error():
         if at_least_px is not None and mime == "image/jpeg":
             image.draft(None, (at_least_px, at_least_px))
         image.load()
-        upright = image if mime == "image/tiff" else _upright(image)
-        return _to_rgb(upright)
+        return image if mime == "image/tiff" else _upright(image)
+
+
+@contextlib.contextmanager
+def _as_input_error() -> Iterator[None]:
+    try:
+        yield
     except Exception as error:
         raise InputError(f"the image cannot be decoded: {error}", code="image_corrupt", param="image") from error
-
-
-def thumbnail(data: bytes, limits: ImageLimits, side_px: int) -> bytes:
-    """A JPEG of the image that fits a square of `side_px`, without metadata. Never enlarged. Raises like `decode`."""
-    image = decode(data, limits, at_least_px=side_px)
-    image.thumbnail((side_px, side_px), Image.Resampling.BICUBIC)
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=85)
-    return out.getvalue()
 
 
 def _open(data: bytes, limits: ImageLimits) -> tuple[ImageFile, str]:
@@ -207,7 +214,8 @@ def _upright(image: Image.Image) -> Image.Image:
     return image if method is None else image.transpose(method)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """8-bit RGB: transparency on white, deeper greys scaled to 8 bits."""
     if image.mode.startswith(("I", "F")):
         return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:

@@ -18,10 +18,14 @@ from typing import Any
 
 import yaml
 
+from deployments.keys.api_key import ApiKey, digest_of, generate
+
 DASHBOARD, AGENT, API = "http://127.0.0.1:8265", "http://127.0.0.1:52365", "http://127.0.0.1:8000"
 READY_TIMEOUT_S = 300
 TOKEN = secrets.token_hex(32)
+KEY_ID, API_KEY = generate()
 STAND_INS = {
+    "CROSSRAY_AUTH__STATIC_KEYS": ApiKey(KEY_ID, "write", digest_of(API_KEY)).entry(),
     "CROSSRAY_CACHE__BACKEND": "none",
     "CROSSRAY_INDEX__BACKEND": "memory",
     "CROSSRAY_INDEX__SCALE": '{"min_replicas": 1, "max_replicas": 1}',
@@ -51,8 +55,9 @@ def main(manifest: Path) -> None:
         say(f"{name}, {len(deployment['replicas'])} replicas", deployment["status"] == "HEALTHY")
     say("the proxy's health", status_of(f"{API}/-/healthz") == 200)
     say("the API's readiness", status_of(f"{API}/health/ready") == 200)
-    stored = call(f"{API}/v1/items", {"text": "a cat asleep"})
-    found = call(f"{API}/v1/search", {"text": "a cat asleep", "target": "any"})
+    say("the API refuses who has no key", status_of(f"{API}/v1/models") == 401)
+    stored = call(f"{API}/v1/items", {"text": "a cat asleep"}, token=API_KEY)
+    found = call(f"{API}/v1/search", {"text": "a cat asleep", "target": "any"}, token=API_KEY)
     say("what was stored is found", [hit["id"] for hit in found["hits"]] == [stored["id"]])
 
 
@@ -73,8 +78,8 @@ def wait_for_application() -> dict[str, Any]:
     return application
 
 
-def call(url: str, body: Any = None, method: str | None = None) -> Any:
-    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+def call(url: str, body: Any = None, method: str | None = None, token: str = TOKEN) -> Any:
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310
     with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310

@@ -23,11 +23,10 @@ from encoders.fake import FakeEncoder
 from loadtests.inputs import fresh_numbers, text
 from loadtests.load import LoadReport, closed_loop, json_request
 from loadtests.report import circumstances, write_report
-from loadtests.server_process import ServerProcess, free_port, running_cluster
+from loadtests.server_process import ServerProcess, running_cluster
 
 WORK_S = 0.1
 BATCH = 8
-FIRST_PORT = 8400
 WARM_S = 1.0
 CLIENTS = 16
 ITEMS_A_CALL = 16
@@ -63,7 +62,7 @@ class Texts:
 @contextmanager
 def running(options: dict[str, float]) -> Iterator[ServerProcess]:
     settings = {"CROSSRAY_ENCODER__OPTIONS": json.dumps(options), "CROSSRAY_ENCODER__MAX_BATCH_SIZE": str(BATCH)}
-    with running_cluster("fake", settings, free_port(FIRST_PORT)) as process:
+    with running_cluster("fake", settings) as process:
         yield process
 
 

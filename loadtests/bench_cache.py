@@ -30,6 +30,7 @@ from PIL import Image
 from deployments.batch_queue import BatchLimits
 from deployments.cached import CachedEncoder, CacheOptions, open_cached
 from deployments.encoder import EncoderWorker, EncodeTask
+from deployments.item_files import ItemFiles
 from deployments.items import ItemService
 from deployments.local import LocalEncoder, LocalIndex
 from deployments.ports import EncodePort
@@ -40,7 +41,7 @@ from encoders import Encoder, EncoderInput
 from encoders.images import ImageLimits
 from encoders.registry import load_encoder
 from loadtests.report import circumstances, write_report
-from retrieval import MediaStore, open_index
+from retrieval import FolderMedia, open_index
 
 CLIENTS = 32
 HITS = 1000
@@ -75,7 +76,7 @@ class Bench:
         self._redis_url = redis_url
         self.batches = 0
 
-    def _count(self, size: int, seconds: float) -> None:
+    def _count(self, items: int, tokens: int, seconds: float) -> None:
         self.batches += 1
 
     @asynccontextmanager
@@ -157,8 +158,9 @@ async def second_indexing(bench: Bench, encoder: Encoder, photos: Sequence[bytes
         index = await open_index("memory", dim=encoder.info.dim, contract_json=encoder.info.contract.to_json())
         before, started = bench.batches, time.perf_counter()
         async with bench.port(cached=True) as port:
-            media = MediaStore(folder / turn)
-            items = ItemService(port, LocalIndex(index), media, encoder.info, ImageLimits())
+            rows, limits = LocalIndex(index), ImageLimits()
+            files = ItemFiles(FolderMedia(folder / turn), rows, limits, sole_writer=True)
+            items = ItemService(port, rows, files, encoder.info, limits)
             await in_parallel([partial(items.add, Item(image=data), Stages()) for data in photos], CLIENTS)
         answer[turn] = {
             "forward_batches": bench.batches - before,

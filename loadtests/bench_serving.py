@@ -30,11 +30,10 @@ from loadtests.encoder_cost import cpu_ms_per_item, encoder_options, open_encode
 from loadtests.inputs import DistinctPhotos, fresh_numbers, text
 from loadtests.load import LoadReport, closed_loop, image_request, json_request
 from loadtests.report import circumstances, table, write_report
-from loadtests.server_process import ServerProcess, free_port, running_cluster, running_yardstick
+from loadtests.server_process import ServerProcess, running_cluster, running_yardstick
 
 CLIENTS = (1, 8, 32)
 SERVERS = ("crossray", "yardstick")
-FIRST_PORT = 8400
 SEED_S = 4.0
 IDLE_S = 5.0
 WARM_S = 1.0
@@ -48,15 +47,16 @@ TARGET_STAGE_GAP = 0.10
 class Load:
     """The two kinds of request, never twice the same, and the encoder's input behind each."""
 
-    def __init__(self) -> None:
+    def __init__(self, api_key: str = "") -> None:
+        self._api_key = api_key
         self._photos = DistinctPhotos()
         self._numbers = fresh_numbers()
 
     def search(self, _: int) -> bytes:
-        return json_request("/v1/search", {"text": text(next(self._numbers)), "top_k": 10})
+        return json_request("/v1/search", {"text": text(next(self._numbers)), "top_k": 10}, self._api_key)
 
     def upload(self, _: int) -> bytes:
-        return image_request("/v1/items", self._photos())
+        return image_request("/v1/items", self._photos(), self._api_key)
 
     def text_input(self) -> EncoderInput:
         return EncoderInput(text=text(next(self._numbers)))
@@ -67,12 +67,11 @@ class Load:
 
 @contextmanager
 def running(server: str, encoder: str) -> Iterator[ServerProcess]:
-    port = free_port(FIRST_PORT)
     if server == "yardstick":
-        with running_yardstick(encoder, encoder_options(encoder), port) as process:
+        with running_yardstick(encoder, encoder_options(encoder)) as process:
             yield process
     else:
-        with running_cluster("local", {"CROSSRAY_ENCODER__NAME": encoder}, port) as process:
+        with running_cluster("local", {"CROSSRAY_ENCODER__NAME": encoder}) as process:
             yield process
 
 

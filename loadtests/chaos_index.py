@@ -4,14 +4,15 @@
 
 A child process upserts from several tasks at once and names every id on a pipe after its upsert has returned. It is
 killed at a random moment. The parent then opens the index itself: every named id must be there with its vector, and a
-search for that vector must find it. Exits 1 where one is lost. (SIGKILL cannot show a missing fsync: that the log is
-flushed is tested in tests/unit/retrieval.)
+search for that vector must find it. The type of the index changes from round to round. Exits 1 where one is lost.
+(SIGKILL cannot show a missing fsync: that the log is flushed is tested in tests/unit/retrieval.)
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import random
@@ -27,18 +28,20 @@ from pathlib import Path
 import numpy as np
 
 from loadtests.report import ROOT, circumstances, write_report
-from retrieval.base import Payload, Query, Record, Vector
-from retrieval.open import EmbeddedOptions, open_index
+from retrieval.base import Payload, Query, Record, Vector, VectorIndex
+from retrieval.open import EmbeddedOptions, IndexType, open_index
 
 DIM = 64
 CONTRACT = '{"model":"chaos"}'
 TASKS = 8
 FLAT_LIMIT = 500
-"""Small, so that inverted files are built and snapshots written while the killing goes on."""
+"""Small, so that structures are built and snapshots written while the killing goes on."""
+TYPES: tuple[IndexType, ...] = ("auto", "hnsw", "ivf-flat")
 
 
 @dataclass(frozen=True)
 class Round:
+    type: IndexType
     acknowledged: int
     missing: int
     """Acknowledged ids that are not there, or with another vector."""
@@ -53,10 +56,15 @@ def vector_of(id: str) -> Vector:
     return np.asarray(row / np.linalg.norm(row), dtype=np.float32)
 
 
-async def own(folder: Path, prefix: str) -> None:
+async def open_as(type: IndexType, folder: Path) -> VectorIndex:
+    """With a target at which every row is found, so that one that is not was lost."""
+    options = EmbeddedOptions(type, flat_limit=FLAT_LIMIT, target_recall=1.0)
+    return await open_index("embedded", dim=DIM, contract_json=CONTRACT, path=folder, embedded=options)
+
+
+async def own(folder: Path, prefix: str, type: IndexType) -> None:
     """The child: upserts until it is killed; replaces and deletes some of what no one was told of."""
-    options = EmbeddedOptions(flat_limit=FLAT_LIMIT)
-    index = await open_index("embedded", dim=DIM, contract_json=CONTRACT, path=folder, embedded=options)
+    index = await open_as(type, folder)
     print("open", flush=True)
 
     async def write(task: int) -> None:
@@ -73,15 +81,16 @@ async def own(folder: Path, prefix: str) -> None:
     await asyncio.gather(*(write(task) for task in range(TASKS)))
 
 
-def kill_one(folder: Path, prefix: str, after_s: float) -> list[str]:
+def kill_one(folder: Path, prefix: str, type: IndexType, after_s: float) -> list[str]:
     """Starts a child, kills it `after_s` after it began to write, and returns the ids that it named."""
-    command = [sys.executable, "-m", "loadtests.chaos_index", "--own", str(folder), "--prefix", prefix]
+    command = [sys.executable, "-m", "loadtests.chaos_index", "--own", str(folder), "--prefix", prefix, "--type", type]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, cwd=ROOT) as child:
         assert child.stdout is not None
         if child.stdout.readline() != b"open\n":
             raise RuntimeError("the child did not open the index")
-        named = _read_until(child, time.monotonic() + after_s)
+        named = os.read(child.stdout.fileno(), 65536)  # on a busy machine the first write takes its time
+        named += _read_until(child, time.monotonic() + after_s)
         child.kill()
         named += child.stdout.read()
     # A line that the kill cut short was not yet told.
@@ -99,10 +108,9 @@ def _read_until(child: subprocess.Popen[bytes], deadline: float) -> bytes:
     return b"".join(chunks)
 
 
-async def check(folder: Path, ids: list[str]) -> tuple[int, int]:
+async def check(folder: Path, ids: list[str], type: IndexType) -> tuple[int, int]:
     """How many of `ids` are missing, and how many a search does not find."""
-    options = EmbeddedOptions(flat_limit=FLAT_LIMIT)
-    index = await open_index("embedded", dim=DIM, contract_json=CONTRACT, path=folder, embedded=options)
+    index = await open_as(type, folder)
     missing = unfound = 0
     for start in range(0, len(ids), 500):
         part = ids[start : start + 500]
@@ -121,12 +129,12 @@ def run(rounds: int, folder: Path, seed: int = 0) -> list[Round]:
     moments = random.Random(seed)
     acknowledged: list[str] = []
     results = []
-    for number in range(rounds):
+    for number, type in zip(range(rounds), itertools.cycle(TYPES), strict=False):
         lived_s = moments.uniform(0.1, 1.0)
-        named = kill_one(folder, f"r{number}", lived_s)
+        named = kill_one(folder, f"r{number}", type, lived_s)
         acknowledged += named
-        missing, unfound = asyncio.run(check(folder, acknowledged))
-        results.append(Round(len(named), missing, unfound, round(lived_s, 3)))
+        missing, unfound = asyncio.run(check(folder, acknowledged, type))
+        results.append(Round(type, len(named), missing, unfound, round(lived_s, 3)))
     return results
 
 
@@ -136,9 +144,10 @@ def main() -> int:
     parser.add_argument("--output", type=Path, help="write the result here, too")
     parser.add_argument("--own", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--prefix", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--type", default="auto", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.own:
-        asyncio.run(own(arguments.own, arguments.prefix))
+        asyncio.run(own(arguments.own, arguments.prefix, arguments.type))
     begun = circumstances()
     with tempfile.TemporaryDirectory() as folder:
         results = run(arguments.rounds, Path(folder))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from PIL import Image
 
@@ -37,11 +37,12 @@ def photos() -> list[bytes]:
     found = []
     for path in bundled_photos().values():
         with Image.open(path) as image:
-            found.append(_as_jpeg(image.convert("RGB")))
+            found.append(as_jpeg(image.convert("RGB")))
     return [photo for photo in found if photo is not None]
 
 
-def _as_jpeg(image: Image.Image) -> bytes | None:
+def as_jpeg(image: Image.Image) -> bytes | None:
+    """The image at its usual size as a JPEG file of 50 to 100 KB; None where no quality gives that."""
     scale = LONG_SIDE_PX / max(image.size)
     image = image.resize((round(image.width * scale), round(image.height * scale)))
     for quality in (75, 85, 92, 96, 98):
@@ -61,8 +62,9 @@ def distinct(photo: bytes, mark: str) -> bytes:
 class DistinctPhotos:
     """An endless supply of photo files, no two with the same bytes."""
 
-    def __init__(self) -> None:
-        self._photos = photos()
+    def __init__(self, originals: Sequence[bytes] = ()) -> None:
+        """Of these photos, or of those that `photos` finds."""
+        self._photos = originals or photos()
         self._marks = fresh_numbers()
 
     def __call__(self) -> bytes:

@@ -10,19 +10,25 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 
 BOUNDARY = "crossray-loadtest"
+MULTIPART = f"multipart/form-data; boundary={BOUNDARY}"
 SAME_BATCH_S = 0.05
 
 
 class LoadError(RuntimeError):
     """A request was not answered with a 2xx."""
+
+
+class NoLength(LoadError):
+    """Not our own answer, and nothing tells where it ends: the connection is of no use any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +82,35 @@ class LoadReport:
         return sizes
 
 
-def json_request(path: str, body: Any) -> bytes:
+def json_request(path: str, body: Any, api_key: str = "") -> bytes:
     """A whole POST request with a JSON body."""
-    return _request(path, "application/json", json.dumps(body).encode())
+    return _request(path, "application/json", json.dumps(body).encode(), api_key)
 
 
-def image_request(path: str, image: bytes) -> bytes:
+def image_request(path: str, image: bytes, api_key: str = "") -> bytes:
     """A whole POST request that uploads an image as multipart/form-data."""
-    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="image"; filename="photo.jpg"\r\n'
-    body = f"{head}Content-Type: image/jpeg\r\n\r\n".encode() + image + f"\r\n--{BOUNDARY}--\r\n".encode()
-    return _request(path, f"multipart/form-data; boundary={BOUNDARY}", body)
+    return _request(path, MULTIPART, multipart_body(image), api_key)
 
 
-def _request(path: str, content_type: str, body: bytes) -> bytes:
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
-    return f"{head}\r\n".encode() + body
+def multipart_body(image: bytes, fields: Mapping[str, str] = MappingProxyType({})) -> bytes:
+    """The body of an upload of an image with fields beside it (RFC 7578); its type is `MULTIPART`."""
+    part = f"--{BOUNDARY}\r\nContent-Disposition: form-data; name="
+    texts = "".join(f'{part}"{name}"\r\n\r\n{value}\r\n' for name, value in fields.items())
+    head = f'{texts}{part}"image"; filename="photo.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
+    return head.encode() + image + f"\r\n--{BOUNDARY}--\r\n".encode()
+
+
+def delete_request(path: str, api_key: str = "") -> bytes:
+    return f"DELETE {path} HTTP/1.1\r\n{_own_headers(api_key)}\r\n".encode()
+
+
+def _request(path: str, content_type: str, body: bytes, api_key: str = "") -> bytes:
+    head = f"POST {path} HTTP/1.1\r\n{_own_headers(api_key)}Content-Type: {content_type}\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def _own_headers(api_key: str) -> str:
+    return "Host: 127.0.0.1\r\n" + (f"Authorization: Bearer {api_key}\r\n" if api_key else "")
 
 
 class Connection:
@@ -107,16 +127,22 @@ class Connection:
 
     async def send(self, request: bytes) -> Answer:
         """Raises LoadError for an answer that is not a 2xx."""
+        answer = await self.exchange(request)
+        if answer.status // 100 != 2:
+            raise LoadError(f"answered {answer.status}: {answer.body[:300]!r}")
+        return answer
+
+    async def exchange(self, request: bytes) -> Answer:
+        """Whatever is answered. Raises OSError or EOFError where nothing is, and NoLength."""
         started = time.perf_counter()
         self._writer.write(request)
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
+        if "content-length" not in headers:
+            raise NoLength(f"answered {head[0]!r} without Content-Length")
         body = await self._reader.readexactly(int(headers["content-length"]))
         ended = time.perf_counter()
-        answer = Answer(ended - started, ended, int(head[0].split()[1]), headers, body)
-        if answer.status // 100 != 2:
-            raise LoadError(f"answered {answer.status}: {body[:300]!r}")
-        return answer
+        return Answer(ended - started, ended, int(head[0].split()[1]), headers, body)
 
     async def close(self) -> None:
         self._writer.close()

@@ -48,6 +48,34 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in cells)
 
 
+def markdown(title: str, rows: Sequence[Mapping[str, Any]], names: Sequence[str] | None = None) -> list[str]:
+    """Lines of a table with these columns, or all of the rows'."""
+    names = names or tuple(rows[0])
+    head = [f"**{title}**", "", "| " + " | ".join(names) + " |", "|" + " --- |" * len(names)]
+    return [*head, *("| " + " | ".join(_markdown_cell(row[name]) for name in names) + " |" for row in rows), ""]
+
+
+def write_figures(path: Path, module: str, text: str) -> None:
+    """Puts the text between the markers of a document that `module` writes the figures of."""
+    begin, end = _markers(module)
+    before, _, rest = path.read_text(encoding="utf-8").partition(begin)
+    path.write_text(f"{before}{begin}\n\n{text}\n{end}{rest.partition(end)[2]}", encoding="utf-8")
+
+
+def read_figures(path: Path, module: str) -> str:
+    """What is between the markers."""
+    begin, end = _markers(module)
+    return path.read_text(encoding="utf-8").partition(begin)[2].partition(end)[0].strip()
+
+
+def _markers(module: str) -> tuple[str, str]:
+    return f"<!-- figures: written by loadtests.{module} -->", "<!-- end of figures -->"
+
+
+def _markdown_cell(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return "-"

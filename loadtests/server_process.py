@@ -16,6 +16,8 @@ from pathlib import Path
 
 import psutil
 
+from cluster.ports import free_port
+
 START_S = 180
 
 
@@ -48,35 +50,24 @@ class ServerProcess:
                         total += thread.user_time + thread.system_time if name in names else 0.0
         return total
 
-    def cpu_by_process(self) -> dict[str, float]:
-        """CPU seconds by the name of the process, the largest first."""
-        found: dict[str, float] = {}
-        root = psutil.Process(self.pid)
-        for process in (root, *root.children(recursive=True)):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                times = process.cpu_times()
-                name = " ".join(process.cmdline()[:1]) or process.name()
-                found[name] = found.get(name, 0.0) + times.user + times.system
-        return dict(sorted(found.items(), key=lambda item: -item[1]))
-
 
 @contextlib.contextmanager
-def running_cluster(profile: str, settings: Mapping[str, str], port: int) -> Iterator[ServerProcess]:
+def running_cluster(profile: str, settings: Mapping[str, str]) -> Iterator[ServerProcess]:
     """A cluster with an empty data folder, started and stopped by the commands that a person would type.
 
     `settings` are environment variables (`CROSSRAY_…`) over the profile.
     """
     with tempfile.TemporaryDirectory(prefix="crossray-bench-") as folder:
-        # The API is what is measured: the web page would cost memory and idle time beside it.
-        own = {"CROSSRAY_DATA_DIR": f"{folder}/data", "CROSSRAY_PAGE__ENABLED": "false"}
-        environment = _without_crossray() | dict(settings) | own
+        # Mostly the API is what is measured: the web page would cost memory and idle time beside it.
+        own = {"CROSSRAY_PAGE__ENABLED": "false", **settings, "CROSSRAY_DATA_DIR": f"{folder}/data"}
+        environment = _without_crossray() | own
 
         def crossray(*arguments: str) -> str:
             command = [sys.executable, "-m", "cluster.cli", *arguments]
             return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
 
         try:
-            crossray("up", "--detach", "--profile", profile, "--port", str(port))
+            crossray("up", "--detach", "--profile", profile, "--port", str(free_port()))
             state = json.loads(crossray("status", "--json"))
             yield ServerProcess(state["url"], state["pid"])
         finally:
@@ -84,8 +75,9 @@ def running_cluster(profile: str, settings: Mapping[str, str], port: int) -> Ite
 
 
 @contextlib.contextmanager
-def running_yardstick(encoder: str, options: Mapping[str, object], port: int) -> Iterator[ServerProcess]:
+def running_yardstick(encoder: str, options: Mapping[str, object]) -> Iterator[ServerProcess]:
     """The single-process server of `loadtests/yardstick.py`."""
+    port = free_port()
     command = [sys.executable, "-m", "loadtests.yardstick", "--encoder", encoder, "--port", str(port)]
     command += ["--options", json.dumps(dict(options))]
     process = subprocess.Popen(command, env=_without_crossray() | {"OMP_NUM_THREADS": "2"})
@@ -111,14 +103,3 @@ def _wait_for_port(process: subprocess.Popen[bytes], port: int) -> None:
                 return
         time.sleep(0.1)
     raise RuntimeError(f"the server on port {port} did not start")
-
-
-def free_port(first: int) -> int:
-    """The first port from `first` on that nobody listens on."""
-    for port in range(first, first + 100):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                return port
-    raise RuntimeError(f"no free port from {first}")

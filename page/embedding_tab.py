@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from page.api import ApiFault
-from page.markup import fault, note
+from page.markup import fault, note, text
 from page.site import HIDDEN, Site, content_of, read_file
 from page.vectors import comparison, embedding_view, read_embedding
 
@@ -21,7 +21,7 @@ def embedding_tab(site: Site) -> None:
     with gr.Row():
         for name, title in (("a", "embedding.query"), ("b", "embedding.document")):
             with gr.Column():
-                gr.Markdown(f"### {words(title)}")
+                gr.HTML(f'<h2 class="cr-section">{text(words(title))}</h2>', padding=False)
                 inputs.append(gr.Textbox(label=words("embedding.text"), max_lines=4, elem_id=f"embedding-text-{name}"))
                 inputs.append(
                     gr.Image(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from page.markup import text
+from page.markup import scrolled, text
 from page.words import Words
 
 Colour = tuple[int, int, int]
@@ -40,10 +40,12 @@ def heat_map(words: Words, texts: Sequence[str], columns: Sequence[Column], answ
             for place, value in enumerate(row)
         )
         rows += f'<tr><th scope="row">{text(label)}</th>{cells}</tr>'
-    return (
-        f'<div class="cr-scroll"><table class="cr-heat"><caption>{text(words("match.caption"))}</caption><thead><tr>'
-        f'<th scope="col">{text(words("match.corner"))}</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    caption = words("match.caption")
+    table = (
+        f'<table class="cr-heat"><caption>{text(caption)}</caption><thead><tr>'
+        f'<th scope="col">{text(words("match.corner"))}</th>{head}</tr></thead><tbody>{rows}</tbody></table>'
     )
+    return scrolled(caption, table)
 
 
 def colours(heat: float) -> tuple[Colour, Colour]:

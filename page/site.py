@@ -40,3 +40,9 @@ def content_of(text: str, image: bytes | None) -> dict[str, Any]:
     """A text and/or an image as the API takes one input; empty when neither was given."""
     content: dict[str, Any] = {"text": text.strip()} if text.strip() else {}
     return content | ({} if image is None else {"image": as_base64(image)})
+
+
+def split_list(given: str) -> list[str]:
+    """Several as people type them: separated by commas, English or Chinese; each once."""
+    parts = (part.strip() for part in given.replace("，", ",").replace("、", ",").split(","))
+    return list(dict.fromkeys(part for part in parts if part))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import gradio as gr
 
 from page.api import ApiFault
-from page.contracts import status_view
 from page.markup import fault
 from page.site import HIDDEN, Site
+from page.status_view import status_view
 
 
 def status_tab(site: Site, tab: gr.Tab) -> None:
     """Builds the tab inside an open `gr.Tab`."""
-    refresh = gr.Button(site.words("status.refresh"), size="sm", elem_id="status-refresh")
+    with gr.Row():
+        refresh = gr.Button(site.words("refresh"), size="sm", scale=0, min_width=90, elem_id="status-refresh")
     view = gr.HTML(elem_id="status-view")
 
     async def show() -> str:
@@ -22,7 +25,10 @@ def status_tab(site: Site, tab: gr.Tab) -> None:
 
 
 async def status(site: Site) -> str:
+    """How the cluster is and what it does, as HTML."""
     try:
-        return status_view(site.words, await site.api.health(), await site.api.models())
+        health, models = await asyncio.gather(site.api.health(), site.api.models())
+        now = await site.api.status()
     except ApiFault as error:
         return fault(site.words, error)
+    return status_view(site.words, health, models, now)

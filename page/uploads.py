@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from page.api import Api, ApiFault
+from page.api import DEFAULT, Api, ApiFault
 from page.markup import text
 from page.words import Words
 
@@ -25,7 +25,9 @@ class Upload:
     why: str = ""
 
 
-async def store_all(api: Api, paths: Sequence[Path], tags: Sequence[str]) -> AsyncIterator[list[Upload]]:
+async def store_all(
+    api: Api, paths: Sequence[Path], tags: Sequence[str], collection: str = DEFAULT
+) -> AsyncIterator[list[Upload]]:
     """Stores every file; yields the state of all at the start and after each. A file that fails fails alone."""
     uploads = [Upload(path) for path in paths]
     yield list(uploads)
@@ -33,7 +35,7 @@ async def store_all(api: Api, paths: Sequence[Path], tags: Sequence[str]) -> Asy
 
     async def store(row: int) -> tuple[int, Upload]:
         async with slots:
-            return row, await _store(api, uploads[row], tags)
+            return row, await _store(api, uploads[row], tags, collection)
 
     for done in asyncio.as_completed([store(row) for row in range(len(uploads))]):
         row, upload = await done
@@ -41,19 +43,13 @@ async def store_all(api: Api, paths: Sequence[Path], tags: Sequence[str]) -> Asy
         yield list(uploads)
 
 
-async def _store(api: Api, upload: Upload, tags: Sequence[str]) -> Upload:
+async def _store(api: Api, upload: Upload, tags: Sequence[str], collection: str) -> Upload:
     try:
         data = await asyncio.to_thread(upload.path.read_bytes)
-        answer = await api.store(data, upload.path.name, tags)
+        answer = await api.store(data, upload.path.name, tags, collection)
     except (ApiFault, OSError) as error:
         return replace(upload, outcome="failed", why=str(error))
     return replace(upload, outcome="stored" if answer["created"] else "known")
-
-
-def split_tags(given: str) -> list[str]:
-    """Tags as people type them: separated by commas, English or Chinese; each once."""
-    tags = (tag.strip() for tag in given.replace("，", ",").split(","))
-    return list(dict.fromkeys(tag for tag in tags if tag))
 
 
 def upload_table(words: Words, uploads: Sequence[Upload]) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.filters import Filter
+from retrieval.pickled import pickled_by_fields
 
 Vector: TypeAlias = NDArray[np.float32]
 Kind: TypeAlias = Literal["text", "image", "image_text"]
@@ -29,6 +30,7 @@ KINDS_OF_TARGET: dict[Target, tuple[Kind, ...]] = {
 }
 
 
+@pickled_by_fields
 @dataclass(frozen=True, slots=True)
 class Payload:
     """What is known of an item beside its vector.
@@ -51,6 +53,7 @@ class Payload:
     """Text that was read off the image; None until it was read, empty where there was none to read."""
 
 
+@pickled_by_fields
 @dataclass(frozen=True, slots=True, eq=False)
 class Record:
     """One item: `id` (1 to 128 characters), its unit vector `(dim,)` float32, and its payload."""
@@ -60,6 +63,7 @@ class Record:
     payload: Payload
 
 
+@pickled_by_fields
 @dataclass(frozen=True, slots=True, eq=False)
 class Query:
     """One search: a unit vector `(dim,)`, how many hits, what kinds, and which rows are allowed."""
@@ -80,6 +84,7 @@ class TextQuery:
     filter: Filter | None = None
 
 
+@pickled_by_fields
 @dataclass(frozen=True, slots=True)
 class Hit:
     """One answer: `score` is the cosine, -1 to 1, or in a search by words BM25, above 0."""
@@ -87,6 +92,20 @@ class Hit:
     id: str
     score: float
     payload: Payload
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """Rows drawn at random, each as likely as the others: vectors `(n, dim)` and, in their order, the items' kinds."""
+
+    vectors: Vector
+    kinds: tuple[Kind, ...]
+
+    @classmethod
+    def of(cls, records: Sequence[Record], dim: int) -> Sample:
+        rows = [record.vector for record in records]
+        kinds = tuple(record.payload.kind for record in records)
+        return cls(np.stack(rows) if rows else np.empty((0, dim), dtype=np.float32), kinds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +144,23 @@ class VectorIndex(Protocol):
         ...
 
     async def search(self, queries: Sequence[Query]) -> list[list[Hit]]:
-        """Per query at most `top_k` hits, best first, ties by id. Sees every upsert that returned before the call."""
+        """Per query at most `top_k` hits, best first, ties by id.
+
+        Sees every upsert that returned before the call. The one exception is a Milvus server that is asked for less
+        (`MilvusOptions.consistency`): there a search may miss what was written in the last moments, through this
+        object (`bounded`) or through another one on the same collection (`session`). The other methods see every
+        write of this object on every back end.
+        """
         ...
 
     async def search_text(self, queries: Sequence[TextQuery]) -> list[list[Hit]]:
         """Per query at most `top_k` items of which a text or what was read off an image holds one of its words, best
         first by BM25, ties by id. Raises Unsupported where the back end cannot."""
+        ...
+
+    async def catch_up(self) -> None:
+        """Reads by id, counts and walks after it see every write that returned before it, of whichever object on the
+        same rows. Only a Milvus server, of which there may be several, has anything to do."""
         ...
 
     def answers_at_once(self, query: Query) -> bool:
@@ -141,6 +171,10 @@ class VectorIndex(Protocol):
 
     async def scan(self, after: str = "", limit: int = 1000) -> list[Record]:
         """Up to `limit` records with `id > after`, by id: a page of a full walk."""
+        ...
+
+    async def sample(self, limit: int) -> Sample:
+        """Up to `limit` items, other ones each time; all of them where there are no more."""
         ...
 
     async def health(self) -> IndexHealth: ...

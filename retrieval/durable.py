@@ -36,24 +36,27 @@ PARTIAL = ".partial"
 
 
 @contextlib.contextmanager
-def replacing(path: Path, folder: Path | None = None) -> Iterator[IO[bytes]]:
+def replacing(path: Path, folder: Path | None = None, *, is_durable: bool = True) -> Iterator[IO[bytes]]:
     """A file to write that takes the place of `path` at the end: others see the old content or the new, never a part.
 
     It is written in `folder`, on the same file system; by default beside `path`. Nothing is left behind where the
-    writing fails, and what a killed process leaves, `sweep_partials` removes.
+    writing fails, and what a killed process leaves, `sweep_partials` removes. What is not durable may be empty or cut
+    off after a power cut.
     """
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=PARTIAL, dir=folder or path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            if is_durable:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if is_durable:
+        sync_folder(path.parent)
 
 
 def sweep_partials(folder: Path, older_than_s: float = 0.0) -> None:

@@ -8,6 +8,8 @@ RetrievalError
 ├── SpaceMismatch      the index was built under another vector contract
 ├── IndexLocked        another process owns the file
 ├── IndexUnavailable   the store does not answer: try again later
+├── MediaUnavailable   the media store does not answer: try again later
+├── IndexFault         the store refused a call that it should have taken: a bug, or a version that was not tested
 ├── StorageFull        the disk took no more; nothing was written
 ├── IncompatibleIndex  the store was written by something else, or by a newer version
 └── MissingExtra       a package of an optional extra is not installed; the message says which
@@ -23,7 +25,9 @@ class RetrievalError(Exception):
     """Base of everything this package raises on purpose."""
 
 
-class InvalidRecord(RetrievalError):
+class _NamesField(Exception):
+    """`param` is the field at fault."""
+
     def __init__(self, message: str, param: str) -> None:
         super().__init__(message, param)
         self.message = message
@@ -33,24 +37,16 @@ class InvalidRecord(RetrievalError):
         return self.message
 
 
-class InvalidQuery(RetrievalError):
-    def __init__(self, message: str, param: str) -> None:
-        super().__init__(message, param)
-        self.message = message
-        self.param = param
-
-    def __str__(self) -> str:
-        return self.message
+class InvalidRecord(_NamesField, RetrievalError):
+    """A vector or a field may not be stored."""
 
 
-class Unsupported(RetrievalError):
-    def __init__(self, message: str, param: str) -> None:
-        super().__init__(message, param)
-        self.message = message
-        self.param = param
+class InvalidQuery(_NamesField, RetrievalError):
+    """A query cannot be searched."""
 
-    def __str__(self) -> str:
-        return self.message
+
+class Unsupported(_NamesField, RetrievalError):
+    """This back end cannot do it."""
 
 
 class InvalidFilter(RetrievalError):
@@ -100,7 +96,23 @@ class IndexLocked(RetrievalError):
 
 
 class IndexUnavailable(RetrievalError):
-    """The store does not answer."""
+    """The store does not answer. `retry_after_s` says when it may be asked again."""
+
+    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(message, retry_after_s)
+        self.message = message
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class IndexFault(RetrievalError):
+    """The store refused a call that it should have taken."""
+
+
+class MediaUnavailable(RetrievalError):
+    """The media store does not answer, or refuses us."""
 
 
 class StorageFull(RetrievalError):

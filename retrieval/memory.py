@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 
 import numpy as np
 
-from retrieval.base import KINDS_OF_TARGET, Hit, IndexHealth, Query, Record, TextQuery
+from retrieval.base import KINDS_OF_TARGET, Hit, IndexHealth, Query, Record, Sample, TextQuery
 from retrieval.bm25 import bm25
 from retrieval.filters import Filter, matches
 from retrieval.lexical import terms, text_of, tokens
@@ -39,8 +40,7 @@ class MemoryIndex:
         vectors = [check_query(query, self._dim) for query in queries]
         answers = []
         for query, vector in zip(queries, vectors, strict=True):
-            kinds = KINDS_OF_TARGET[query.target]
-            found = [r for r in self._matching(query.filter) if r.payload.kind in kinds]
+            found = self._in_scope(query)
             scores = exact_scores(np.stack([r.vector for r in found]), vector) if found else []
             order = rank([r.id for r in found], scores, query.top_k)
             answers.append([Hit(found[i].id, scores[i], found[i].payload) for i in order])
@@ -51,12 +51,14 @@ class MemoryIndex:
         answers = []
         for query in queries:
             check_text_query(query)
-            kinds = KINDS_OF_TARGET[query.target]
             found = bm25(terms(query.text), texts)
-            allowed = [r for r in self._matching(query.filter) if r.payload.kind in kinds and r.id in found]
+            allowed = [r for r in self._in_scope(query) if r.id in found]
             hits = [Hit(r.id, round(found[r.id], DECIMALS), r.payload) for r in allowed]
             answers.append(sorted(hits, key=lambda hit: (-hit.score, hit.id))[: query.top_k])
         return answers
+
+    async def catch_up(self) -> None:
+        """All writes go through this object."""
 
     def answers_at_once(self, query: Query) -> bool:
         return True
@@ -67,11 +69,19 @@ class MemoryIndex:
     async def scan(self, after: str = "", limit: int = 1000) -> list[Record]:
         return [self._records[id] for id in sorted(id for id in self._records if id > after)[:limit]]
 
+    async def sample(self, limit: int) -> Sample:
+        records = list(self._records.values())
+        return Sample.of(random.sample(records, min(limit, len(records))), self._dim)
+
     async def health(self) -> IndexHealth:
         return IndexHealth(ready=True, backend="memory", count=len(self._records), structure="flat")
 
     async def close(self) -> None:
         pass
+
+    def _in_scope(self, query: Query | TextQuery) -> list[Record]:
+        kinds = KINDS_OF_TARGET[query.target]
+        return [r for r in self._matching(query.filter) if r.payload.kind in kinds]
 
     def _matching(self, filter: Filter | None) -> list[Record]:
         return [r for r in self._records.values() if filter is None or matches(filter, r.id, r.payload)]

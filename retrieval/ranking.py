@@ -6,6 +6,7 @@ depends on the machine and on a row's neighbours.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,10 +36,14 @@ def candidates(scores: Vector, top_k: int) -> NDArray[np.int64]:
 
 def exact_scores(rows: Vector, query: Vector) -> list[float]:
     """Cosines of unit rows `(n, dim)` with a unit query, summed in float64, rounded, and kept within -1 and 1."""
-    products = (rows.astype(np.float64) * query).sum(axis=1)
-    return [min(1.0, max(-1.0, round(product, DECIMALS))) for product in products.tolist()]
+    scores: list[float] = np.vecdot(rows, query, dtype=np.float64).round(DECIMALS).tolist()
+    if scores and (max(scores) > 1.0 or min(scores) < -1.0):
+        return [min(1.0, max(-1.0, score)) for score in scores]
+    return scores
 
 
 def rank(ids: Sequence[str], scores: Sequence[float], top_k: int) -> list[int]:
     """Positions of the best `top_k`, best first, ties by id."""
+    if all(map(operator.gt, scores, scores[1:])):
+        return list(range(min(top_k, len(scores))))
     return sorted(range(len(ids)), key=lambda i: (-scores[i], ids[i]))[:top_k]

@@ -10,7 +10,22 @@ import typer
 from cluster.errors import ClusterError
 from cluster.telemetry import switch_off
 
-COMMANDS = ("lifecycle", "index", "search", "match", "evaluate", "transfer", "doctor", "model")
+COMMANDS = (
+    "lifecycle",
+    "keys",
+    "index",
+    "jobs",
+    "search",
+    "match",
+    "evaluate",
+    "calibrate",
+    "transfer",
+    "collections",
+    "backup",
+    "index_tune",
+    "doctor",
+    "model",
+)
 """Modules of this package, in the order `--help` shows them; each exposes `register(app)`."""
 
 HELP = """Find images by text, images by image, and texts by image.

@@ -7,6 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cluster.cli.captioned import (
+    BatchSizeOption,
+    EncoderOption,
+    FolderArgument,
+    LimitOption,
+    ModelOption,
+    parse_options,
+)
 from cluster.cli.connection import JsonOption, ProfileOption
 from cluster.cli.output import progress, remark, results, write_json
 
@@ -40,15 +48,11 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    folder: Annotated[Path, typer.Argument(help="The folder.", exists=True, file_okay=False, show_default=False)],
-    encoder: Annotated[
-        str | None, typer.Option(help="An encoder of `crossray model list`. Without it, the profile's.")
-    ] = None,
-    option: Annotated[
-        list[str] | None, typer.Option(help="`key=value`, passed to the encoder; may be repeated.", show_default=False)
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first photos.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, max=4096, help="Inputs in a batch.")] = 16,
+    folder: FolderArgument,
+    encoder: EncoderOption = None,
+    option: ModelOption = None,
+    limit: LimitOption = None,
+    batch_size: BatchSizeOption = 16,
     rewrite: Annotated[
         str, typer.Option(help="Ways to rewrite queries, by comma: `off,template,model` reports all, per language.")
     ] = "off",
@@ -82,7 +86,7 @@ def evaluate(
     given = {"--rerank-depth": rerank_depth, "--rerank-option": rerank_option}
     _require_use("--rerank", rerank is not None, given)
     depths = _depths(rerank_depth or "0,10,50")
-    options, rerank_options = _options(option or [], "--option"), _options(rerank_option or [], "--rerank-option")
+    options, rerank_options = parse_options(option, "--option"), parse_options(rerank_option, "--rerank-option")
     images = load_captions(folder, limit)
     settings = load_settings(profile)
     model = encoder_of(settings, encoder, options)
@@ -130,15 +134,6 @@ def _depths(given: str) -> list[int]:
     if depths[0] < 0:
         raise typer.BadParameter(f"{given!r} is not a list of depths such as 0,10,50", param_hint="--rerank-depth")
     return depths
-
-
-def _options(given: list[str], flag: str) -> dict[str, Any]:
-    from cluster.terms import parse_tags
-
-    bare, options = parse_tags(given)
-    if bare:
-        raise typer.BadParameter(f"{bare[0]!r} is not key=value", param_hint=flag)
-    return dict(options)
 
 
 def _run(

@@ -6,20 +6,21 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cluster.cli.connection import JsonOption, ProfileOption
-from cluster.cli.output import remark, write_json
+from cluster.cli.output import remark, with_examples, write_json
 
 if TYPE_CHECKING:
     from cluster.runfile import RunFile
     from cluster.settings import Settings
 
 STOP_S = 60
-UP_HELP = """Start the cluster on this machine, on loopback only.
+UP_HELP = """Start the cluster on this machine, on loopback; beyond that (CROSSRAY_HTTP__HOST) an API key is needed.
 
 With `--json`, one document when it is ready: its address, pid, profile, data folder and log.
 
@@ -28,19 +29,18 @@ With `--json`, one document when it is ready: its address, pid, profile, data fo
     crossray up                       # until Ctrl-C
     crossray up --detach --port 9000
     crossray up --profile milvus
+    crossray up --profile qwen --pull
     crossray up --detach --json | jq -r .url"""
-DOWN_HELP = """Stop the cluster that `up` started: by its recorded pid and start time, never by a name.
-
-**Examples**
-
-    crossray down
-    crossray down --data-dir /data/photos --json"""
-STATUS_HELP = """Say what runs, where, and how it is. Exit code 1 when nothing runs.
-
-**Examples**
-
-    crossray status
-    crossray status --json | jq .health.count"""
+DOWN_HELP = with_examples(
+    "Stop the cluster that `up` started: by its recorded pid and start time, never by a name.",
+    "crossray down",
+    "crossray down --data-dir /data/photos --json",
+)
+STATUS_HELP = with_examples(
+    "Say what runs, where, and how it is. Exit code 1 when nothing runs.",
+    "crossray status",
+    "crossray status --json | jq .health.count",
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -55,6 +55,10 @@ def up(
     port: Annotated[int | None, typer.Option(help="Port of the API [default: the profile's, 8000].")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where vectors and images are kept.")] = None,
     encoder: Annotated[str | None, typer.Option(help="Another encoder than the profile's.")] = None,
+    pull: Annotated[bool, typer.Option("--pull", help="First download the checkpoints that are not there.")] = False,
+    first_key: Annotated[
+        bool, typer.Option("--first-key", help="Where a key is needed and none is valid, make one and print it, once.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     changed = {"CROSSRAY_HTTP__PORT": port, "CROSSRAY_DATA_DIR": data_dir, "CROSSRAY_ENCODER__NAME": encoder}
@@ -63,6 +67,10 @@ def up(
 
     settings = load_settings(profile)
     settings.require_checkpoints()
+    if pull:
+        _pull_missing(settings)
+    if first_key:
+        _say_first_key(settings)
 
     def say(run: RunFile) -> None:
         if as_json:
@@ -74,6 +82,23 @@ def up(
     from cluster import supervisor
 
     supervisor.run(settings, announce=remark, on_ready=say)
+
+
+def _pull_missing(settings: Settings) -> None:
+    from cluster.cli.model import fetch
+    from cluster.model_cache import pull_if_missing
+    from cluster.model_settings import pulled_checkpoints
+
+    folder = settings.models_dir
+    for model, revision in pulled_checkpoints(settings.served_models.values()):
+        pull_if_missing(model, revision, folder, partial(fetch, model, revision, folder))
+
+
+def _say_first_key(settings: Settings) -> None:
+    from cluster.keys import make_first_key
+
+    if (key := make_first_key(settings)) is not None:
+        remark(f"the first API key, of scope admin, shown this once: {key}")
 
 
 def down(
@@ -140,6 +165,7 @@ def _described(run: RunFile) -> dict[str, Any]:
         "profile": run.profile,
         "data_dir": run.data_dir,
         "log": run.log,
+        "metrics": run.metrics_url,
         "state": run.state,
     }
 
@@ -156,11 +182,14 @@ def _running(data_dir: Path | None) -> tuple[Settings, RunFile | None]:
 
 def _detach(settings: Settings, profile: str | None) -> RunFile:
     """Runs the supervisor in a session of its own and waits until the cluster is ready."""
+    from cluster.keys import require_keys
+    from cluster.local_cluster import StartError
     from cluster.page import page_line
     from cluster.runfile import read_runfile
-    from cluster.supervisor import StartError, require_free, url_of
+    from cluster.supervisor import require_free, url_of
 
     require_free(settings)
+    require_keys(settings)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     log = settings.data_dir / "crossray.log"
     command = [sys.executable, "-m", "cluster.supervisor", "--log", str(log)]

@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cluster.cli.connection import JsonOption, UrlOption, connect
-from cluster.cli.output import results, write_json
+from cluster.cli.connection import CollectionOption, JsonOption, UrlOption, connect
+from cluster.cli.output import results, with_examples, write_json
 
 if TYPE_CHECKING:
     from deployments.schemas.match import MatchAnswer
 
-HELP = """Compare every text with every image, nothing stored. Each cell is the cosine, and the match probability where
-the encoder is calibrated.
-
-**Examples**
-
-    crossray match --text "a cat" --text "a dog" --image one.jpg --image two.jpg
-    crossray match --text 一只猫 --image one.jpg --json"""
+HELP = with_examples(
+    """Compare every text with every image, nothing stored. Each cell is the cosine, and the match probability where
+the encoder is calibrated.""",
+    'crossray match --text "a cat" --text "a dog" --image one.jpg --image two.jpg',
+    "crossray match --text 一只猫 --image one.jpg --json",
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -32,10 +31,11 @@ def match(
     image: Annotated[
         list[Path], typer.Option(help="An image file; may be repeated.", exists=True, dir_okay=False, readable=True)
     ],
+    collection: CollectionOption = "default",
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    with connect(url) as client:
+    with connect(url, collection=collection) as client:
         pictures = [base64.b64encode(path.read_bytes()).decode("ascii") for path in image]
         answer = client.match(text, pictures)
     if as_json:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from cluster.cli.connection import JsonOption
-from cluster.cli.output import remark, write_json
+from cluster.cli.output import remark, with_examples, write_json
 
 if TYPE_CHECKING:
     from cluster.pull import PullProgress
+    from encoders.checkpoints import Checkpoint
 
-PULL_HELP = """Download a checkpoint. The only command that does: serving loads what is on the disk.
+PULL_HELP = """Download a checkpoint. No other command does but `up --pull`: serving loads what is on the disk.
 
 What an earlier try left is continued, and every file is checked against the size and SHA-256 that the source lists.
 Without --to it goes where serving looks for it, and the profile may name it as it is named here.
@@ -23,20 +26,17 @@ Without --to it goes where serving looks for it, and the profile may name it as 
 **Examples**
 
     crossray model pull Qwen/Qwen3-VL-Embedding-2B
-
     crossray model pull Qwen/Qwen3-VL-Embedding-2B --source modelscope --to /models/Qwen3-VL-Embedding-2B"""
-
-
-LIST_HELP = """List them, by the names that settings and `crossray eval` take.
-
-**Examples**
-
-    crossray model list
-    crossray model list --json | jq .rerankers"""
+LIST_HELP = with_examples(
+    "List them, by the names that settings and `crossray eval` take.",
+    "crossray model list",
+    "crossray model list --json | jq .rerankers",
+)
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(help="The models that Crossray can run.", no_args_is_help=True, rich_markup_mode="markdown")
+    about = with_examples("The models that Crossray can run.", "crossray model list")
+    group = typer.Typer(help=about, no_args_is_help=True, rich_markup_mode="markdown")
     group.command("list", help=LIST_HELP)(list_models)
     group.command("pull", help=PULL_HELP)(pull_model)
     app.add_typer(group, name="model", rich_help_panel="This machine")
@@ -78,23 +78,16 @@ def pull_model(
     as_json: JsonOption = False,
 ) -> None:
     from cluster.model_cache import pull_if_missing
-    from cluster.pull import pull
     from cluster.settings import load_settings
-    from encoders.checkpoints import MODELSCOPE, Checkpoint
+    from encoders.checkpoints import MODELSCOPE
 
     prefixed = source == "modelscope" and not model.startswith(MODELSCOPE)
     name = f"{MODELSCOPE}{model}" if prefixed else model
-    at_hub = not name.startswith(MODELSCOPE)
     models_dir = load_settings().models_dir
-
-    def fetch() -> Checkpoint:
-        own = {"endpoint": endpoint, "token": token} if at_hub else {}
-        with _byte_bar() as show:
-            return pull(name, revision, to, show, models_dir=models_dir, **own)
-
+    pull = partial(fetch, name, revision, models_dir, to=to, endpoint=endpoint, token=token)
     if if_missing and to is not None:
         raise typer.BadParameter("goes with the folder where serving looks, not with --to", param_hint="--if-missing")
-    checkpoint = pull_if_missing(name, revision, models_dir, fetch) if if_missing else fetch()
+    checkpoint = pull_if_missing(name, revision, models_dir, pull) if if_missing else pull()
     if as_json:
         write_json(
             {"model": checkpoint.model, "revision": checkpoint.revision, "folder": str(checkpoint.folder.resolve())}
@@ -102,6 +95,27 @@ def pull_model(
         return
     remark(f"pulled {checkpoint.model} at revision {checkpoint.revision}")
     typer.echo(checkpoint.folder.resolve())
+
+
+def fetch(
+    model: str,
+    revision: str | None,
+    models_dir: Path,
+    *,
+    to: Path | None = None,
+    endpoint: str | None = None,
+    token: str | None = None,
+) -> Checkpoint:
+    """Pulls a checkpoint and shows how far it is. The hub's address and token are those of the environment, unless
+    they are given; ModelScope has neither. Raises ModelUnavailable."""
+    from cluster.pull import pull
+    from encoders.checkpoints import MODELSCOPE
+
+    own: dict[str, str | None] = {}
+    if not model.startswith(MODELSCOPE):
+        own = {"endpoint": endpoint or os.environ.get("HF_ENDPOINT"), "token": token or os.environ.get("HF_TOKEN")}
+    with _byte_bar() as show:
+        return pull(model, revision, to, show, models_dir=models_dir, **own)
 
 
 @contextmanager

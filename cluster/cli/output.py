@@ -32,6 +32,12 @@ def write_json(answer: Any) -> None:
     sys.stdout.write(json.dumps(answer, ensure_ascii=False, indent=2) + "\n")
 
 
+def with_examples(text: str, *commands: str) -> str:
+    """A command's help. Fenced: Typer dedents what follows the first paragraph, and would take an indented block for
+    prose."""
+    return "\n".join([text, "", "**Examples**", "", "```", *commands, "```"])
+
+
 @contextmanager
 def progress(title: str, total: int | None) -> Iterator[Advance]:
     """A bar with count, rate and time left on stderr; silent where stderr is not a terminal.

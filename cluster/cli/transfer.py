@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cluster.cli.connection import JsonOption, UrlOption, connect
+from cluster.cli.connection import CollectionOption, JsonOption, UrlOption, connect
 from cluster.cli.output import progress, remark, write_json
 
 SHOWN_FAILURES = 20
@@ -41,13 +41,14 @@ def export_command(
     media: Annotated[
         bool, typer.Option("--media/--no-media", help="Whether images are in it; without, images cannot be imported.")
     ] = True,
+    collection: CollectionOption = "default",
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     from cluster.transfer import export_items
 
-    with connect(url, patient=True) as client:
-        total = client.health().count
+    with connect(url, patient=True, collection=collection) as client:
+        total = client.health().count if collection == "default" else None
         with progress("Exporting", total) as advance:
             items = export_items(client, file, media=media, advance=advance)
     size = file.stat().st_size
@@ -64,13 +65,14 @@ def import_command(
     reembed: Annotated[
         bool, typer.Option("--reembed", help="Leave the vectors behind and encode texts and images anew.")
     ] = False,
+    collection: CollectionOption = "default",
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     from cluster.transfer import count_rows, import_items
 
     total = count_rows(file)
-    with connect(url, patient=True) as client:
+    with connect(url, patient=True, collection=collection) as client:
         client.health()
         with progress("Importing", total) as advance:
             report = import_items(client, file, reembed=reembed, advance=advance)

@@ -19,12 +19,12 @@ from cluster.contact_sheet import SheetSection, render_sheet
 from cluster.demo.photos import bundled_photos
 from cluster.demo.process import running_cluster
 from cluster.demo.questions import MILVUS_PHOTOS, ON_LOCAL, ON_MILVUS, RIGHT_WITHIN, Photos, Question, words
-from cluster.demo.session import Asked, ask, index, index_sources, section
+from cluster.demo.session import Asked, ask, index, index_folder, section
 from cluster.demo.texts import demo_texts
 from cluster.errors import ClusterError
 from cluster.files import write_text
+from cluster.indexing.report import IndexReport
 from cluster.indexing.sources import find_sources
-from cluster.indexing.upload import IndexReport
 
 SHOWN_HITS = 3
 SHOWN_MS = 0.1
@@ -77,7 +77,7 @@ def _run(console: Console, arguments: argparse.Namespace) -> int:
     with running_cluster("local", arguments.data_dir / "crossray-demo-local") as client:
         _show_indexed(console, index(client, photos, demo_texts()))
         if own is not None:
-            _show_indexed(console, index_sources(client, find_sources([own]), {"set": "yours"}))
+            _show_indexed(console, index_folder(client, find_sources([own]).shards, {"set": "yours"}))
         asked = _ask_all(console, client, ON_LOCAL, photos, sections, only_demo=own is not None)
         if own is not None:
             _ask_all(console, client, _open_questions(), photos, sections, only_demo=False)

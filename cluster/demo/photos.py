@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from cluster.errors import ClusterError
-from cluster.indexing.sources import Source
+from cluster.indexing.rows import Row
 
 FOLDERS = (("skimage", "data"), ("sklearn", "datasets/images"))
 SUFFIXES = frozenset({".jpg", ".png"})
@@ -37,6 +37,6 @@ def bundled_photos() -> dict[str, Path]:
     return found
 
 
-def as_source(path: Path) -> Source:
+def as_row(path: Path) -> Row:
     """A photo under its plain name: where a package is installed says nothing to a reader."""
-    return Source(path.name, path=str(path), tags=("photo",))
+    return Row(path.name, image=path.read_bytes(), tags=("photo",))

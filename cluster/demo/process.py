@@ -13,8 +13,8 @@ from pathlib import Path
 
 from cluster.client import PATIENT, Client
 from cluster.errors import ClusterError
+from cluster.ports import free_port
 from cluster.runfile import read_runfile
-from cluster.supervisor import free_port
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def running_cluster(profile: str, data_dir: Path) -> Iterator[Client]:
     shutil.rmtree(data_dir, ignore_errors=True)
     data_dir.mkdir(parents=True)
     try:
-        port = str(free_port("127.0.0.1"))
+        port = str(free_port())
         command = _command("up", "--detach", "--profile", profile, "--port", port, "--data-dir", str(data_dir))
         if _finish(command) != 0:
             raise ClusterError(f"the cluster did not start: see {data_dir / 'crossray.log'}, and try  crossray doctor")

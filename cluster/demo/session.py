@@ -10,11 +10,14 @@ from typing import Any
 from cluster.cli.output import progress
 from cluster.client import Client
 from cluster.contact_sheet import SheetSection, data_uri, sheet_hits
-from cluster.demo.photos import as_source
+from cluster.demo.photos import as_row
 from cluster.demo.questions import RIGHT_WITHIN, TOP_K, Photos, Question
 from cluster.errors import ClusterError
-from cluster.indexing.sources import Source
-from cluster.indexing.upload import Indexer, IndexReport
+from cluster.indexing.columns import Columns
+from cluster.indexing.ledger import Ledger, Work
+from cluster.indexing.report import IndexReport
+from cluster.indexing.rows import Row, Shard
+from cluster.indexing.upload import Indexer
 from deployments.schemas.search import SearchAnswer
 from encoders.images import sniff
 
@@ -34,18 +37,21 @@ class Asked:
         return not self.question.right or (self.rank is not None and self.rank <= RIGHT_WITHIN)
 
 
-def index(client: Client, photos: Photos, texts: Sequence[Source]) -> IndexReport:
+def index(client: Client, photos: Photos, texts: Sequence[Row]) -> IndexReport:
     """The demo's own photos and texts, which must all go in. Raises ClusterError naming the first that did not."""
-    report = index_sources(client, [*map(as_source, photos.values()), *texts], {"set": DEMO_SET})
+    rows = [*map(as_row, photos.values()), *texts]
+    with progress("Indexing", len(rows)) as advance:
+        report = Indexer(client, metadata={"set": DEMO_SET}, advance=advance).run(map(Work, rows))
     if report.failed:
         raise ClusterError(f"{report.failed[0].source} was not indexed: {report.failed[0].reason}")
     return report
 
 
-def index_sources(client: Client, sources: Sequence[Source], metadata: dict[str, str]) -> IndexReport:
+def index_folder(client: Client, shards: Sequence[Shard], metadata: dict[str, str]) -> IndexReport:
     """Anything, with these metadata fields; bad files are in the report."""
-    with progress("Indexing", len(sources)) as advance:
-        return Indexer(client, metadata=metadata, advance=advance).run(sources)
+    with progress("Indexing", len(shards)) as advance:
+        ledger = Ledger(shards, advance=advance)
+        return Indexer(client, metadata=metadata, ledger=ledger).run(ledger.work(Columns()))
 
 
 def ask(client: Client, question: Question, photos: Photos, *, only_demo: bool) -> Asked:

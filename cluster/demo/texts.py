@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cluster.indexing.sources import Source
+from cluster.indexing.rows import Row
 
 ENGLISH = {
     "cats": "Cats sleep up to sixteen hours a day and groom their fur with a rough tongue.",
@@ -40,10 +40,10 @@ CHINESE = {
 }
 
 
-def demo_texts() -> list[Source]:
+def demo_texts() -> list[Row]:
     """Each with its language and topic as metadata."""
     return [
-        Source(f"{language}/{topic}", text=text, tags=("note",), metadata={"lang": language, "topic": topic})
+        Row(f"{language}/{topic}", text=text, tags=("note",), metadata={"lang": language, "topic": topic})
         for language, texts in (("en", ENGLISH), ("zh", CHINESE))
         for topic, text in texts.items()
     ]

@@ -77,6 +77,26 @@ def embed_captions(
     )
 
 
+def embed_photos(
+    encoder: Encoder,
+    images: Sequence[CaptionedImage],
+    *,
+    batch_size: int,
+    advance: Callable[[int], None] = lambda _n: None,
+) -> Vectors:
+    """As documents alone, `(n, dim)`. Raises BadDataset naming a photo that cannot be embedded."""
+    return _Task(encoder, batch_size, advance).documents(
+        (EncoderInput(image=image.path.read_bytes()) for image in images), [image.name for image in images]
+    )
+
+
+def embed_queries(
+    encoder: Encoder, texts: Sequence[str], *, batch_size: int, advance: Callable[[int], None] = lambda _n: None
+) -> Vectors:
+    """Texts as queries alone, `(n, dim)`. Raises BadDataset naming a text that cannot be embedded."""
+    return _Task(encoder, batch_size, advance).queries(texts)
+
+
 def embed_rewritten(
     encoder: Encoder,
     texts: Sequence[str],
@@ -86,7 +106,7 @@ def embed_rewritten(
     advance: Callable[[int], None] = lambda _n: None,
 ) -> Embedded:
     """Captions rewritten to queries; they are never documents, so both roles are the query's."""
-    vectors = _Task(encoder, batch_size, advance).queries(texts)
+    vectors = embed_queries(encoder, texts, batch_size=batch_size, advance=advance)
     return Embedded(vectors, vectors, owner)
 
 
@@ -108,6 +128,9 @@ class _Task:
         )
         queries = documents if alike else self._embed(inputs(), names, "query")
         return Embedded(queries, documents, owner)
+
+    def documents(self, inputs: Iterator[EncoderInput], names: Sequence[str]) -> Vectors:
+        return self._embed(inputs, names, "document")
 
     def queries(self, texts: Sequence[str]) -> Vectors:
         return self._embed((EncoderInput(text=text) for text in texts), texts, "query")

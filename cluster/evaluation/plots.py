@@ -16,7 +16,7 @@ COLOURS = ("#1f6feb", "#d9822b", "#2da44e", "#bf4b8a", "#8250df", "#0a9396")
 
 def recall_bars(evaluation: Evaluation) -> bytes:
     """Recall at 1, 5 and 10 of every task beside chance. Raises MissingExtra without matplotlib."""
-    figure, axes = _figure(width=9.0, height=0.6 + 0.5 * len(evaluation.tasks))
+    figure, axes = make_figure(width=9.0, height=0.6 + 0.5 * len(evaluation.tasks))
     labels = [_label(task) for task in evaluation.tasks]
     places = np.arange(len(labels))
     for offset, (name, colour) in enumerate(zip(("r10", "r5", "r1"), COLOURS, strict=False)):
@@ -38,12 +38,12 @@ def recall_bars(evaluation: Evaluation) -> bytes:
     axes.set_yticks(places, labels)
     axes.invert_yaxis()
     axes.set_xlabel("% of queries")
-    return _svg(figure, axes)
+    return to_svg(figure, axes)
 
 
 def recall_curves(evaluation: Evaluation) -> bytes:
     """Recall against k, on a logarithmic axis. Raises MissingExtra without matplotlib."""
-    figure, axes = _figure(width=9.0, height=4.2)
+    figure, axes = make_figure(width=9.0, height=4.2)
     for index, task in enumerate(evaluation.tasks):
         ks = np.unique(np.geomspace(1, task.documents, 60).astype(int))
         recall = [100 * float(np.mean(task.ranks.rank <= k)) for k in ks]
@@ -54,14 +54,15 @@ def recall_curves(evaluation: Evaluation) -> bytes:
     axes.set_ylabel("recall at k, %")
     axes.set_ylim(0, 101)
     axes.grid(alpha=0.25)
-    return _svg(figure, axes)
+    return to_svg(figure, axes)
 
 
 def _label(task: Task) -> str:
     return f"{task.scope.replace('_to_', '→')} {task.name.replace('_', ' ')}"
 
 
-def _figure(width: float, height: float) -> tuple[Any, Any]:
+def make_figure(width: float, height: float) -> tuple[Any, Any]:
+    """A figure and its axes in inches. Raises MissingExtra without matplotlib."""
     figure = require("matplotlib.figure", "eval").Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots()
     for spine in axes.spines.values():
@@ -72,7 +73,8 @@ def _figure(width: float, height: float) -> tuple[Any, Any]:
     return figure, axes
 
 
-def _svg(figure: Any, axes: Any) -> bytes:
+def to_svg(figure: Any, axes: Any) -> bytes:
+    """With the legend of the axes."""
     axes.legend(frameon=False, labelcolor=INK, fontsize=8)
     out = io.BytesIO()
     figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})

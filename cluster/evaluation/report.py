@@ -11,7 +11,8 @@ import numpy as np
 from cluster.contact_sheet import SheetHit, SheetSection, data_uri, render_page, render_sections
 from cluster.evaluation.plots import recall_bars, recall_curves
 from cluster.evaluation.run import Evaluation, Task
-from encoders.images import ImageLimits, thumbnail
+from encoders.images import ImageLimits
+from encoders.thumbnails import MIME, thumbnail
 
 SHOWN_QUERIES = 5
 SHOWN_HITS = 5
@@ -57,7 +58,7 @@ def _row(task: Task) -> str:
 def _queries(evaluation: Evaluation, limits: ImageLimits) -> Iterable[str]:
     @cache
     def picture(row: int) -> str:
-        return data_uri(thumbnail(evaluation.images[row].path.read_bytes(), limits, THUMBNAIL_PX), "image/jpeg")
+        return data_uri(thumbnail(evaluation.images[row].path.read_bytes(), limits, THUMBNAIL_PX), MIME)
 
     for task in evaluation.tasks:
         if task.name != "text_to_image":

@@ -1,97 +1,129 @@
-"""What `crossray index` finds on disk: images by their content, `.txt` files, and the lines of a text list.
+"""What `crossray index` finds: images by their content, `.txt` files, and tables and archives by their names.
 
 Nothing here decodes an image or talks to a server; an image is recognised by its first bytes.
 """
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
 
 from cluster.errors import ClusterError
-from cluster.terms import Scalar
-from encoders.images import SUPPORTED_MIMES, sniff
+from cluster.indexing.places import file_system, is_url, local_path, local_stamp, stamp_of, why
+from cluster.indexing.rows import Kind, Shard
+from cluster.indexing.shards import kind_of
+from cluster.indexing.single_files import TEXT_SUFFIXES
+from encoders.images import sniff
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif"}
 )
-TEXT_SUFFIXES = frozenset({".txt"})
 HEAD_BYTES = 16
-MAX_FILE_BYTES = 128 << 20
-"""Beyond what any server takes: a file is read into memory whole, and several are at a time."""
 
 
-class UnreadableSource(ClusterError):
-    """One file that cannot be an item; the text is the reason."""
+class Found:
+    """Shards in the order of reading, and data files of folders that were left out for the photos beside them."""
+
+    def __init__(self) -> None:
+        self.shards: list[Shard] = []
+        self.passed_over: list[str] = []
+
+    def add_folder(self, shards: Iterator[Shard]) -> None:
+        """A folder is of photos and texts, or else of data files: a table beside photos says what they show, and its
+        columns are nobody's guess."""
+        single: list[Shard] = []
+        data: list[Shard] = []
+        for shard in shards:
+            (single if shard.kind == "file" else data).append(shard)
+        self.shards += single or data
+        self.passed_over += [shard.place for shard in data] if single else []
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What an item is made of: the bytes of an image file, or a text."""
+def find_sources(places: Sequence[str | Path], texts: Sequence[str | Path] = ()) -> Found:
+    """Every file under `places`: paths, or fsspec URLs with `*` where wanted. Sorted within a folder, hidden names
+    skipped.
 
-    image: bytes | None = None
-    text: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One thing to index. `text` is set for a line of a text list; else the content is read from `path`."""
-
-    name: str
-    path: str | None = None
-    text: str | None = None
-    tags: tuple[str, ...] = ()
-    metadata: Mapping[str, Scalar] = field(default_factory=dict)
-
-    def read(self) -> Content:
-        """The content. Raises UnreadableSource with the reason."""
-        if self.path is None:
-            return Content(text=self.text)
-        try:
-            if (size := Path(self.path).stat().st_size) > MAX_FILE_BYTES:
-                raise UnreadableSource(f"has {size} bytes, and at most {MAX_FILE_BYTES} are read")
-            data = Path(self.path).read_bytes()
-        except OSError as error:
-            raise UnreadableSource(f"cannot be read: {error.strerror or error}") from error
-        if not data:
-            raise UnreadableSource("is empty")
-        if sniff(data) is not None:
-            return Content(image=data)
-        if Path(self.path).suffix.lower() in TEXT_SUFFIXES:
-            return Content(text=_decode(data))
-        kinds = ", ".join(mime.removeprefix("image/").upper() for mime in SUPPORTED_MIMES)
-        raise UnreadableSource(f"is neither a .txt file nor, by its content, an image of a kind that is taken: {kinds}")
-
-
-def find_sources(paths: Sequence[Path]) -> list[Source]:
-    """Every image and `.txt` file under `paths`, sorted within a folder, hidden names skipped.
-
-    A path that is itself a file is always taken, so that a wrong one is reported rather than ignored. Links are
-    followed; a folder reached twice, or through a loop, is walked once. Raises ClusterError when a path is missing.
+    A file that was named is always taken, so that a wrong one is reported rather than ignored. Links are followed; a
+    folder reached twice, or through a loop, is walked once. Each of `texts` is a file with one text a line, or a
+    JSONL. Raises ClusterError when a path is missing.
     """
-    found: list[Source] = []
+    found = Found()
     visited: set[tuple[int, int]] = set()
-    for path in paths:
-        if not path.exists():
-            raise ClusterError(f"there is no file or folder {path}: give paths that exist")
-        names = [str(path)] if path.is_file() else _walk(str(path), visited)
-        found.extend(Source(name=Path(name).as_posix(), path=name) for name in names)
+    for place in map(local_path, map(str, places)):
+        if is_url(place):
+            _add_url(place, found)
+        elif Path(place).is_dir():
+            found.add_folder(_local(name) for name in _walk(place, visited))
+        elif Path(place).exists():
+            found.shards.append(_local(place))
+        else:
+            raise ClusterError(f"there is no file or folder {place}: give paths that exist")
+    for place in map(local_path, map(str, texts)):
+        kind = kind_of(place)
+        found.shards.append(_text_list(place, "lines" if kind == "file" else kind))
     return found
 
 
-def read_text_list(path: Path) -> list[Source]:
-    """One text item a line: plain lines, or for `.jsonl` a string or an object with `text`, `source`, `tags`,
-    `metadata`. Empty lines are skipped. Raises ClusterError naming the line."""
+def _local(name: str) -> Shard:
+    return _local_as(name, kind_of(name))
+
+
+def _text_list(place: str, kind: Kind) -> Shard:
+    if is_url(place):
+        fs, path = file_system(place)
+        return Shard(place, place, kind, stamp_of(_info(fs, path, place)))
+    if not Path(place).is_file():
+        raise ClusterError(f"cannot read {place}: it is no file")
+    return _local_as(place, kind)
+
+
+def _local_as(name: str, kind: Kind) -> Shard:
+    return Shard(str(Path(name).absolute()), Path(name).as_posix(), kind, local_stamp(name))
+
+
+def _add_url(url: str, found: Found) -> None:
+    fs, path = file_system(url)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ClusterError(f"cannot read {path}: {error}") from error
-    parse = _parse_json_line if path.suffix.lower() in (".jsonl", ".ndjson") else _parse_plain_line
-    return [parse(line, f"{path.name}:{row}") for row, line in enumerate(lines, 1) if line.strip()]
+        if "*" in path or "?" in path:
+            infos = fs.glob(path, detail=True)
+            found.shards += sorted(
+                (_remote(fs, name, info) for name, info in infos.items() if info["type"] == "file"),
+                key=lambda shard: shard.place,
+            )
+            return
+        if fs.isdir(path):
+            found.add_folder(_remote_folder(fs, path))
+            return
+    except Exception as error:
+        raise ClusterError(f"{url} cannot be listed: {why(error)}") from error
+    found.shards.append(Shard(url, url, kind_of(path), stamp_of(_info(fs, path, url))))
+
+
+def _info(fs: object, path: str, url: str) -> dict[str, object]:
+    try:
+        info: dict[str, object] = fs.info(path)  # type: ignore[attr-defined]
+    except FileNotFoundError as error:
+        raise ClusterError(f"there is no {url}: give one that exists") from error
+    except Exception as error:
+        raise ClusterError(f"{url} cannot be read: {why(error)}") from error
+    return info
+
+
+def _remote_folder(fs: object, path: str) -> Iterator[Shard]:
+    """A bucket's objects are told by their names alone: a look into each would be a request each."""
+    infos: dict[str, dict[str, object]] = fs.find(path, detail=True)  # type: ignore[attr-defined]
+    for name in sorted(infos):
+        below = PurePosixPath(name).relative_to(PurePosixPath(path)) if name.startswith(path) else PurePosixPath(name)
+        if any(part.startswith(".") for part in below.parts):
+            continue
+        if kind_of(name) != "file" or PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES | TEXT_SUFFIXES:
+            yield _remote(fs, name, infos[name])
+
+
+def _remote(fs: object, name: str, info: dict[str, object]) -> Shard:
+    url = str(fs.unstrip_protocol(name))  # type: ignore[attr-defined]
+    return Shard(url, url, kind_of(name), stamp_of(info))
 
 
 def _walk(folder: str, visited: set[tuple[int, int]]) -> Iterator[str]:
@@ -125,40 +157,9 @@ def _is_candidate(entry: os.DirEntry[str]) -> bool:
     try:
         if not entry.is_file():
             return False
-        if Path(entry.name).suffix.lower() in IMAGE_SUFFIXES | TEXT_SUFFIXES:
+        if kind_of(entry.name) != "file" or Path(entry.name).suffix.lower() in IMAGE_SUFFIXES | TEXT_SUFFIXES:
             return True
         with Path(entry.path).open("rb") as file:
             return sniff(file.read(HEAD_BYTES)) is not None
     except OSError:
         return False
-
-
-def _decode(data: bytes) -> str:
-    try:
-        text = data.decode("utf-8-sig").strip()
-    except UnicodeDecodeError as error:
-        raise UnreadableSource("is not UTF-8 text") from error
-    if not text:
-        raise UnreadableSource("is empty")
-    return text
-
-
-def _parse_plain_line(line: str, name: str) -> Source:
-    return Source(name=name, text=line.strip())
-
-
-def _parse_json_line(line: str, name: str) -> Source:
-    try:
-        value: Any = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ClusterError(f"{name} is not JSON: {error.msg} at column {error.colno}") from error
-    if isinstance(value, str):
-        value = {"text": value}
-    if not isinstance(value, dict) or not isinstance(value.get("text"), str) or not value["text"].strip():
-        raise ClusterError(f'{name}: a line is a string or an object with a "text"')
-    if unknown := set(value) - {"text", "source", "tags", "metadata"}:
-        raise ClusterError(f"{name}: unknown field {min(unknown)!r}; known are text, source, tags, metadata")
-    tags, metadata = value.get("tags", []), value.get("metadata", {})
-    if not isinstance(tags, list) or not isinstance(metadata, dict):
-        raise ClusterError(f"{name}: tags is a list and metadata is an object")
-    return Source(str(value.get("source", name)), text=value["text"], tags=tuple(map(str, tags)), metadata=metadata)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Literal
 
 from cluster.errors import SettingsError
@@ -25,12 +26,15 @@ def require_runnable(settings: Settings, pods: Pods) -> None:
 def _require_shareable(settings: Settings) -> None:
     """What several pods cannot share must not be chosen."""
     faults = {
-        "ray.ingress is direct, which listens in one process only: set it to proxy": settings.ray.ingress != "proxy",
+        "ray.ingress is direct, which listens in one process only: set it to proxy": settings.ray.ingress == "direct",
         "http.host is loopback, where no other pod gets through: set it to 0.0.0.0": settings.http.host
         in ("127.0.0.1", "localhost", "::1"),
         f"index.backend is {settings.index.backend} without a server: use milvus with index.uri": settings.index.uri
         is None
         or settings.index.backend != "milvus",
+        "database.url is null, a file of one machine: name a PostgreSQL, or set jobs.enabled to false": (
+            settings.jobs.enabled and settings.database.url is None
+        ),
         "cache.backend is sqlite, a file of one machine: use redis or none": settings.cache.backend == "sqlite",
     }
     for fault, present in faults.items():
@@ -42,9 +46,11 @@ def _require_shareable(settings: Settings) -> None:
 def replica_scales(settings: Settings) -> dict[str, ScaleSettings]:
     """The scale of every deployment under these settings, by its path in the tree."""
     served = {path: model.scale for path, model in settings.served_models.items()}
-    served |= {"http": settings.http.scale, "index": settings.index.scale}
+    served |= {"http": settings.http.scale, "index": settings.index.scale, "maintenance": settings.maintenance_scale}
     if settings.ocr.enabled:
         served["ocr"] = ScaleSettings(num_cpus=settings.ocr.num_cpus)
+    if settings.jobs.enabled and settings.jobs.worker == "replicas":
+        served["jobs"] = settings.jobs.scale
     return served
 
 
@@ -60,23 +66,39 @@ def _require_memory(settings: Settings, pods: Pods) -> None:
 
 def _require_room(settings: Settings, pods: Pods, bound: Literal["min", "max"]) -> None:
     """Places the fewest replicas into the fewest pods, or the most into the most; the largest first."""
-    rooms: list[list[float]] = [
-        [group.gpus, group.cpu] for group in pods.workers for _ in range(getattr(group, f"{bound}_pods"))
-    ]
+    scales = replica_scales(settings)
+    rooms = [_Room(group.gpus, group.cpu) for group in pods.workers for _ in range(getattr(group, f"{bound}_pods"))]
     wanted = [
         (scale.num_gpus, scale.num_cpus, path)
-        for path, scale in replica_scales(settings).items()
+        for path, scale in scales.items()
         for _ in range(getattr(scale, f"{bound}_replicas"))
     ]
     for gpus, cpus, path in sorted(wanted, reverse=True):
         # A replica without a GPU goes where there is none while it can, as Ray's scheduler does.
-        room = next(
-            (room for room in sorted(rooms) if room[0] >= gpus - _ROUNDING and room[1] >= cpus - _ROUNDING), None
-        )
-        if room is None:
+        smallest_first = sorted(rooms, key=lambda room: (room.gpus, room.cpus))
+        if not any(room.took(path, scales[path]) for room in smallest_first):
+            apart = scales[path].max_replicas_per_node
             raise SettingsError(
                 f"{path}.scale: with {bound}_replicas everywhere, one of {cpus:g} cores and {gpus:g} GPUs finds "
-                f"no room in the workers' {bound}_pods: raise them in pods.yaml, or lower the replicas"
+                f"no room in the workers' {bound}_pods{f', {apart} to a pod' if apart else ''}: raise them in "
+                "pods.yaml, or lower the replicas"
             )
-        room[0] -= gpus
-        room[1] -= cpus
+
+
+class _Room:
+    """What is left of a pod."""
+
+    def __init__(self, gpus: float, cpus: float) -> None:
+        self.gpus, self.cpus = gpus, cpus
+        self._replicas: Counter[str] = Counter()
+
+    def took(self, path: str, scale: ScaleSettings) -> bool:
+        """One more replica of the deployment at `path`; False where there is no room for it."""
+        if scale.num_gpus > self.gpus + _ROUNDING or scale.num_cpus > self.cpus + _ROUNDING:
+            return False
+        if scale.max_replicas_per_node is not None and self._replicas[path] >= scale.max_replicas_per_node:
+            return False
+        self.gpus -= scale.num_gpus
+        self.cpus -= scale.num_cpus
+        self._replicas[path] += 1
+        return True

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from cluster.environment import serving_environment
+from cluster.environment import image_environment, pod_environment
 from cluster.manifests.pods import Pods, PodSize, WorkerGroup
 from cluster.manifests.secrets import secret_variables
-from cluster.model_settings import PULLED_MODELS
+from cluster.model_settings import pulled_checkpoints
 from cluster.settings import Settings
 from cluster.telemetry import TELEMETRY_OFF
 
@@ -123,7 +123,8 @@ def _container(settings: Settings, pods: Pods, name: str, size: PodSize) -> dict
         "name": name,
         "image": pods.image,
         "ports": [{"name": SERVE_PORT, "containerPort": settings.http.port}],
-        "env": _variables(serving_environment(settings) | WRITABLE_HOME) + secret_variables(settings),
+        "env": _variables(image_environment(settings) | pod_environment(settings) | WRITABLE_HOME)
+        + secret_variables(settings),
         "envFrom": [{"configMapRef": {"name": CONFIG_MAP}}],
         "resources": {"requests": dict(amounts), "limits": dict(amounts)},
         "securityContext": CONTAINER_SECURITY,
@@ -137,16 +138,10 @@ def _variables(values: dict[str, str]) -> list[dict[str, Any]]:
 
 def _model_pulls(settings: Settings, pods: Pods, group: WorkerGroup) -> list[dict[str, Any]]:
     """One init container a checkpoint that replicas in this group load; where the volume has it, it ends at once."""
-    pulled = [
-        model.options
-        for model in settings.served_models.values()
-        if model.name in PULLED_MODELS and (group.gpus or not model.scale.num_gpus)
-    ]
-    checkpoints = {(str(options["model"]), options.get("revision")) for options in pulled}
+    loaded = [model for model in settings.served_models.values() if group.gpus or not model.scale.num_gpus]
     return [
         _model_pull(settings, pods, number, model, revision)
-        for number, (model, revision) in enumerate(sorted(checkpoints, key=str), start=1)
-        if not model.startswith(("/", ".", "~"))
+        for number, (model, revision) in enumerate(pulled_checkpoints(loaded), start=1)
     ]
 
 

@@ -11,6 +11,8 @@ from pydantic import BaseModel, SecretStr
 from cluster.settings import Settings
 
 SECRET_NAME = "crossray"  # noqa: S105 - the name of a Secret, not its content
+OF_COMMANDS = frozenset({("api_key",)})
+"""What only the command line needs, and no pod is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,4 +72,5 @@ def secret_variables(settings: Settings) -> list[dict[str, Any]]:
             },
         }
         for field in secret_fields(settings)
+        if field.path not in OF_COMMANDS
     ]

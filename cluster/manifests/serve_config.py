@@ -25,7 +25,7 @@ def serve_config(settings: Settings) -> dict[str, Any]:
             # A little after our own deadline, so that ours answers.
             "request_timeout_s": settings.http.request_timeout_s + 5,
         },
-        "logging_config": {"encoding": "JSON", "log_level": "WARNING", "enable_access_log": False},
+        "logging_config": settings.logs.for_serve(),
         "applications": [
             {
                 "name": "crossray",

@@ -9,29 +9,31 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 
 from deployments.bodies import parse_json
+from deployments.catalog.versions import DEFAULT
 from deployments.openapi import json_body
 from deployments.render import error_content, json_response
-from deployments.schemas.embeddings import EmbeddingsRequest
+from deployments.resolving import Collections, ask
+from deployments.schemas.embeddings import EmbeddingsAnswer, EmbeddingsRequest
 from deployments.schemas.match import MatchAnswer, MatchRequest
-from deployments.services import Services
 from deployments.space import FINGERPRINT_HEADER, require_header
 from encoders import EncoderError, EncoderInput, InputError, Vectors
 
 
-def router(services: Services) -> APIRouter:
+def router(collections: Collections) -> APIRouter:
     routes = APIRouter(tags=["embeddings"])
-    models = services.models
 
     @routes.post(
         "/v1/embeddings",
+        response_model=EmbeddingsAnswer,
         openapi_extra=json_body(EmbeddingsRequest),
         summary="Vectors of texts, images, or both fused (OpenAI-shaped)",
     )
     async def embeddings(request: Request) -> Response:
         request.state.operation = "embeddings"
         body = parse_json(EmbeddingsRequest, await request.body())
-        model = models.named(body.model)
+        model = (await collections.services(DEFAULT)).models.named(body.model)
         require_header(model.info, request.headers)
+        request.state.inputs = len(body.input)
         inputs = [EncoderInput(given.text, given.image) for given in body.input]
         request.state.stages.lap("read")
         results = await model.embeddings.embed(inputs, body.input_type, body.dimensions, request.state.stages)
@@ -53,11 +55,16 @@ def router(services: Services) -> APIRouter:
     )
     async def match(request: Request) -> Response:
         request.state.operation = "match"
-        info = models.first.info
-        require_header(info, request.headers)
         body = parse_json(MatchRequest, await request.body())
+        request.state.inputs = len(body.texts) + len(body.images)
         request.state.stages.lap("read")
-        cosine, probability = await models.first.embeddings.match(body.texts, body.images, request.state.stages)
+        services, (cosine, probability) = await ask(
+            collections,
+            request,
+            body.collection,
+            lambda s: s.embeddings.match(body.texts, body.images, request.state.stages),
+        )
+        info = services.info
         content = {
             "cosine": cosine.tolist(),
             "probability": None if probability is None else probability.tolist(),

@@ -9,13 +9,17 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from deployments import audit
 from deployments.bodies import is_multipart, parse_json, parse_object, read_form
+from deployments.catalog.versions import DEFAULT, NAME
 from deployments.errors import INTERNAL, BadRequest, Overloaded, Unavailable, status_of
-from deployments.item_files import THUMBNAIL_PX
+from deployments.item_files import THUMBNAIL
 from deployments.items import Stored
-from deployments.openapi import json_body, json_or_form
+from deployments.openapi import file_answer, json_body, json_or_form
 from deployments.render import error_content, json_response, record_content
+from deployments.resolving import Collections, ask
 from deployments.schemas.items import (
+    DeletedAnswer,
     Item,
     ItemAnswer,
     ItemBatch,
@@ -25,35 +29,39 @@ from deployments.schemas.items import (
     StoredAnswer,
     StoredBatchAnswer,
 )
-from deployments.services import Services
 from deployments.space import require_header
 from deployments.stages import Stages
+from encoders.thumbnails import MIME
+from retrieval.errors import IndexUnavailable, MediaUnavailable
 
 PathId = Annotated[str, Path(max_length=128, description="An item's id", examples=["a-cat"])]
+CollectionParam = Annotated[str, Query(pattern=rf"^{NAME.pattern}$", description="The collection it is in")]
 log = logging.getLogger(__name__)
 ASK_AGAIN = {"Cache-Control": "private, no-cache"}
 """An item may get another image under its id: whoever kept one asks whether it is still that."""
 
 
-def router(services: Services) -> APIRouter:
+def router(collections: Collections) -> APIRouter:
     routes = APIRouter(tags=["items"])
-    items = services.items
-    fingerprint = services.info.contract.fingerprint
 
-    def stored_content(stored: Stored) -> dict[str, Any]:
-        return {
+    async def add_item(request: Request, item: Item, stages: Stages) -> tuple[Stored, dict[str, Any]]:
+        services, stored = await ask(collections, request, item.collection, lambda s: s.items.add(item, stages))
+        audit.note(request, stored.record.id, item.collection)
+        content = {
             "id": stored.record.id,
             "created": stored.outcome == "created",
             "kind": stored.record.payload.kind,
-            "fingerprint": fingerprint,
+            "fingerprint": services.info.contract.fingerprint,
         }
+        return stored, content
 
-    async def add_one(value: Any) -> dict[str, Any]:
+    async def add_one(request: Request, value: dict[str, Any], collection: str) -> dict[str, Any]:
         """One element of a batch: its answer, or its error, also where that is a bug: it must not keep the others
         out each time that they are sent with it."""
         try:
-            return stored_content(await items.add(parse_object(Item, value), Stages()))
-        except (Overloaded, Unavailable):
+            item = parse_object(Item, {"collection": collection} | value)
+            return (await add_item(request, item, Stages()))[1]
+        except (Overloaded, Unavailable, IndexUnavailable, MediaUnavailable):
             raise  # the whole call failed, and should be sent again
         except Exception as error:
             if status_of(error) is INTERNAL:
@@ -69,18 +77,19 @@ def router(services: Services) -> APIRouter:
     async def add(request: Request) -> Response:
         request.state.operation = "add_item"
         stages: Stages = request.state.stages
-        require_header(services.info, request.headers)
         value = await read_form(request) if is_multipart(request) else _json(await request.body())
         if isinstance(value, dict) and "items" in value:
             batch = parse_object(ItemBatch, value)
+            request.state.inputs = len(batch.items)
             stages.lap("read")
-            results = await asyncio.gather(*(add_one(element) for element in batch.items))
+            require_header((await collections.services(batch.collection)).info, request.headers)
+            results = await asyncio.gather(*(add_one(request, element, batch.collection) for element in batch.items))
             stages.lap("store_batch")
             return json_response({"results": results})
         item = parse_object(Item, value)
         stages.lap("read")
-        stored = await items.add(item, stages)
-        return json_response(stored_content(stored), 201 if stored.outcome == "created" else 200)
+        stored, content = await add_item(request, item, stages)
+        return json_response(content, 201 if stored.outcome == "created" else 200)
 
     @routes.post(
         "/v1/items/lookup",
@@ -91,7 +100,10 @@ def router(services: Services) -> APIRouter:
     async def lookup(request: Request) -> Response:
         request.state.operation = "lookup_items"
         body = parse_json(LookupRequest, await request.body())
-        return json_response({"existing": await items.existing(body.ids), "fingerprint": fingerprint})
+        services, existing = await ask(
+            collections, request, body.collection, lambda s: s.items.existing(body.ids), pinned=False
+        )
+        return json_response({"existing": existing, "fingerprint": services.info.contract.fingerprint})
 
     @routes.get("/v1/items", response_model=ItemPage, summary="All items, page by page, by id")
     async def page(
@@ -99,47 +111,68 @@ def router(services: Services) -> APIRouter:
         after: Annotated[str, Query(max_length=128)] = "",
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
         vectors: bool = False,
+        collection: CollectionParam = DEFAULT,
     ) -> Response:
         request.state.operation = "list_items"
-        records, count = await items.page(after, limit)
+        services, (records, count) = await ask(
+            collections, request, collection, lambda s: s.items.page(after, limit), pinned=False
+        )
         content = {
-            "items": [record_content(record, vector=vectors) for record in records],
+            "items": [record_content(record, collection, vector=vectors) for record in records],
             "next": records[-1].id if len(records) == limit else None,
             "count": count,
-            "fingerprint": fingerprint,
+            "fingerprint": services.info.contract.fingerprint,
         }
         return json_response(content)
 
     @routes.get("/v1/items/{id}", response_model=ItemAnswer, summary="One item")
-    async def get(request: Request, id: PathId, vectors: bool = False) -> Response:
+    async def get(
+        request: Request, id: PathId, vectors: bool = False, collection: CollectionParam = DEFAULT
+    ) -> Response:
         request.state.operation = "get_item"
-        return json_response(record_content(await items.get(id), vector=vectors))
+        _, record = await ask(collections, request, collection, lambda s: s.items.get(id), pinned=False)
+        return json_response(record_content(record, collection, vector=vectors))
 
-    @routes.delete("/v1/items/{id}", summary="Delete one item")
-    async def delete(request: Request, id: PathId) -> Response:
+    @routes.delete("/v1/items/{id}", response_model=DeletedAnswer, summary="Delete one item")
+    async def delete(request: Request, id: PathId, collection: CollectionParam = DEFAULT) -> Response:
         request.state.operation = "delete_item"
-        await items.delete(id)
+        audit.note(request, id, collection)
+        await ask(collections, request, collection, lambda s: s.items.delete(id), pinned=False)
         return json_response({"id": id, "deleted": True})
 
-    @routes.get("/v1/items/{id}/image", response_class=Response, summary="An item's image, as it was sent")
-    async def image(request: Request, id: PathId) -> Response:
+    @routes.get(
+        "/v1/items/{id}/image",
+        response_class=Response,
+        responses=file_answer("image/*"),
+        summary="An item's image, as it was sent",
+    )
+    async def image(request: Request, id: PathId, collection: CollectionParam = DEFAULT) -> Response:
         request.state.operation = "get_image"
-        address, mime = await items.media_of(id)
+        services, (address, mime) = await ask(
+            collections, request, collection, lambda s: s.items.media_of(id), pinned=False
+        )
         tagged = ASK_AGAIN | {"ETag": f'"{address}"'}
         if _has(request, tagged["ETag"]):
             return Response(status_code=304, headers=tagged)
         # Never sniffed and never run: what was uploaded comes back on this origin.
         safe = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
-        return Response(await items.image(address), media_type=mime, headers=tagged | safe)
+        return Response(await services.items.image(address), media_type=mime, headers=tagged | safe)
 
-    @routes.get("/v1/items/{id}/thumbnail", response_class=Response, summary="A small JPEG of an item's image")
-    async def thumbnail(request: Request, id: PathId) -> Response:
+    @routes.get(
+        "/v1/items/{id}/thumbnail",
+        response_class=Response,
+        responses=file_answer(MIME),
+        summary="A small WebP of an item's image",
+    )
+    async def thumbnail(request: Request, id: PathId, collection: CollectionParam = DEFAULT) -> Response:
         request.state.operation = "get_thumbnail"
-        address, _ = await items.media_of(id)
-        tagged = ASK_AGAIN | {"ETag": f'"{address}-{THUMBNAIL_PX}"'}
+        services, (address, _) = await ask(
+            collections, request, collection, lambda s: s.items.media_of(id), pinned=False
+        )
+        tagged = ASK_AGAIN | {"ETag": f'"{address}-{THUMBNAIL}"'}
         if _has(request, tagged["ETag"]):
             return Response(status_code=304, headers=tagged)
-        return Response(await items.thumbnail(address), media_type="image/jpeg", headers=tagged)
+        return Response(await services.items.thumbnail(address), media_type=MIME, headers=tagged)
 
     return routes
 

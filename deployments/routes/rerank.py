@@ -10,14 +10,14 @@ from fastapi import APIRouter, Request, Response
 from deployments.bodies import parse_json
 from deployments.openapi import json_body
 from deployments.render import json_response
+from deployments.resolving import Collections, ask
 from deployments.schemas.rerank import RerankAnswer, RerankDocument, RerankRequest
-from deployments.services import Services
 
 PAIRS_A_SEARCH_UNIT = 100
 """Cohere bills a search unit for each hundred documents."""
 
 
-def router(services: Services) -> APIRouter:
+def router(collections: Collections) -> APIRouter:
     routes = APIRouter(tags=["rerank"])
 
     # Cohere's current client posts to v2, the one before it and Jina's to v1; the body is the same.
@@ -31,8 +31,12 @@ def router(services: Services) -> APIRouter:
     async def rerank(request: Request) -> Response:
         request.state.operation = "rerank"
         body = parse_json(RerankRequest, await request.body())
+        request.state.inputs = len(body.documents)
         request.state.stages.lap("read")
-        reply = await services.rerank.rerank(body, request.state.stages)
+        stages = request.state.stages
+        _, reply = await ask(
+            collections, request, body.collection, lambda s: s.rerank.rerank(body, stages), pinned=False
+        )
         scores = {row: score for row, score in enumerate(reply.scores) if isinstance(score, float)}
         best = sorted(scores, key=lambda row: -scores[row])[: body.top_n]
         results: list[dict[str, Any]] = [{"index": row, "relevance_score": scores[row]} for row in best]

@@ -10,15 +10,13 @@ from fastapi import APIRouter, Request, Response
 from deployments.bodies import is_multipart, parse_json, parse_object, read_form
 from deployments.openapi import json_or_form
 from deployments.render import hit_content, json_response, rewrite_content
+from deployments.resolving import Collections, ask
 from deployments.schemas.search import SearchAnswer, SearchRequest
-from deployments.services import Services
-from deployments.space import require_header
 from deployments.stages import Stages
 
 
-def router(services: Services) -> APIRouter:
+def router(collections: Collections) -> APIRouter:
     routes = APIRouter(tags=["search"])
-    model = {"model": services.info.name, "fingerprint": services.info.contract.fingerprint}
 
     @routes.post(
         "/v1/search",
@@ -29,19 +27,21 @@ def router(services: Services) -> APIRouter:
     async def search(request: Request) -> Response:
         request.state.operation = "search"
         stages: Stages = request.state.stages
-        require_header(services.info, request.headers)
         if is_multipart(request):
             body = parse_object(SearchRequest, await read_form(request))
         else:
             body = parse_json(SearchRequest, await request.body())
         stages.lap("read")
-        found = await services.search.search(body, stages)
+        services, found = await ask(collections, request, body.collection, lambda s: s.search.search(body, stages))
         content: dict[str, Any] = {
-            "hits": [hit_content(hit, found, body.mode) for hit in found.hits],
+            "hits": [hit_content(hit, found, body.mode, body.collection) for hit in found.hits],
             "target": body.target,
+            "nothing_relevant": found.judgement.nothing_relevant,
+            "relevance_reason": found.judgement.reason,
             **rewrite_content(found.rewriting),
             "stages": [asdict(report) for report in found.reports],
-            **model,
+            "model": services.info.name,
+            "fingerprint": services.info.contract.fingerprint,
         }
         stages.lap("render")
         return json_response(content | {"timings_ms": stages.milliseconds()})

@@ -1,11 +1,12 @@
-"""The body of `POST /v1/embeddings`."""
+"""The bodies of `POST /v1/embeddings`."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
+from deployments.schemas.errors import ErrorDetail
 from deployments.schemas.fields import Body, ImageBytes
 
 MAX_EMBEDDINGS = 512
@@ -43,3 +44,28 @@ class EmbeddingsRequest(Body):
     encoding_format: Literal["float", "base64"] = "float"
     input_type: Literal["query", "document"] = "document"
     user: str | None = Field(None, description="Accepted for OpenAI clients; not used.")
+
+
+class EmbeddingAnswer(BaseModel):
+    """One input's vector, or in its place why there is none."""
+
+    object: Literal["embedding"] = "embedding"
+    index: int
+    embedding: list[float] | str | None = Field(description="Numbers, or base64 of little-endian float32.")
+    error: ErrorDetail | None = None
+
+
+class EmbeddingUsage(BaseModel):
+    """OpenAI's; words, not the model's tokens."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+
+class EmbeddingsAnswer(BaseModel):
+    """One element an input, in order. The fingerprint is in the header `X-Crossray-Fingerprint`."""
+
+    object: Literal["list"] = "list"
+    data: list[EmbeddingAnswer]
+    model: str
+    usage: EmbeddingUsage

@@ -15,4 +15,7 @@ class ErrorDetail(BaseModel):
 
 
 class ErrorAnswer(BaseModel):
+    """`request_id` is that of the X-Request-ID header, by which the server's logs tell more."""
+
     error: ErrorDetail
+    request_id: str | None = None

@@ -17,6 +17,7 @@ from pydantic import (
     StringConstraints,
 )
 
+from deployments.catalog.versions import NAME
 from retrieval.filters import KEY, KEY_RULE, MAX_INT, is_scalar_number
 from retrieval.validation import MAX_TAG_CHARS, MAX_VALUE_CHARS
 
@@ -63,6 +64,8 @@ ImageBytes = Annotated[bytes, BeforeValidator(decode_image_text), Field(json_sch
 Number = Annotated[FiniteFloat, Field(strict=True)]
 
 ItemId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^\w[\w.:\-]*$")]
+
+CollectionName = Annotated[str, StringConstraints(pattern=rf"^{NAME.pattern}$")]
 
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TAG_CHARS)]
 

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
+from deployments.catalog.versions import DEFAULT
 from deployments.schemas.errors import ErrorAnswer
-from deployments.schemas.fields import Body, ImageBytes, ItemId, MetadataKey, MetadataValue, Number, Tag
+from deployments.schemas.fields import Body, CollectionName, ImageBytes, ItemId, MetadataKey, MetadataValue, Number, Tag
 from deployments.schemas.space import SpaceClaim
 from retrieval.validation import MAX_KEYS, MAX_SOURCE_CHARS, MAX_TAGS, MAX_TEXT_CHARS
 
@@ -17,6 +18,7 @@ MAX_BATCH_ITEMS = 256
 class Item(SpaceClaim):
     """`POST /v1/items`: an image, a text, or both, with metadata. Without an `id` the content's hash is the id."""
 
+    collection: CollectionName = DEFAULT
     id: ItemId | None = None
     image: ImageBytes | None = None
     text: str | None = None
@@ -43,14 +45,16 @@ class Item(SpaceClaim):
 
 
 class ItemBatch(Body):
-    """`POST /v1/items` with many: each succeeds or fails alone."""
+    """`POST /v1/items` with many: each succeeds or fails alone. `collection` is that of items that name none."""
 
+    collection: CollectionName = DEFAULT
     items: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MAX_BATCH_ITEMS)]
 
 
 class LookupRequest(Body):
     """`POST /v1/items/lookup`: which of these ids exist. An indexer asks before it uploads."""
 
+    collection: CollectionName = DEFAULT
     ids: Annotated[list[ItemId], Field(min_length=1, max_length=1000)]
 
 
@@ -96,6 +100,13 @@ class StoredBatchAnswer(BaseModel):
     """One result an item, in order: StoredAnswer or ErrorAnswer."""
 
     results: list[StoredAnswer | ErrorAnswer]
+
+
+class DeletedAnswer(BaseModel):
+    """The item is gone."""
+
+    id: str
+    deleted: bool
 
 
 class ItemPage(BaseModel):

@@ -6,12 +6,14 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from deployments.schemas.fields import Body, ImageBytes
+from deployments.catalog.versions import DEFAULT
+from deployments.schemas.fields import Body, CollectionName, ImageBytes
 
 
 class MatchRequest(Body):
     """`POST /v1/match`: every text against every image."""
 
+    collection: CollectionName = Field(DEFAULT, description="The one whose encoder compares.")
     texts: Annotated[list[str], Field(min_length=1, max_length=64)]
     images: Annotated[list[ImageBytes], Field(min_length=1, max_length=64)]
 

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, model_validator
 
+from deployments.catalog.versions import DEFAULT
 from deployments.schemas.embeddings import EmbeddingInput
-from deployments.schemas.fields import Body, ImageBytes, ItemId
+from deployments.schemas.fields import Body, CollectionName, ImageBytes, ItemId
 
 MAX_RERANK_DOCUMENTS = 256
 MAX_INSTRUCTION_CHARS = 2000
@@ -39,6 +40,7 @@ class RerankDocument(Body):
 class RerankRequest(Body):
     """`POST /v1/rerank`: how well each document answers the query."""
 
+    collection: CollectionName = Field(DEFAULT, description="Where documents are that are named by `id`.")
     query: Annotated[EmbeddingInput, BeforeValidator(as_object, json_schema_input_type=str | EmbeddingInput)]
     documents: Annotated[
         list[Annotated[RerankDocument, BeforeValidator(as_object, json_schema_input_type=str | RerankDocument)]],

@@ -35,3 +35,40 @@ class HealthAnswer(BaseModel):
     index: str | None = None
     count: int | None = None
     detail: str = ""
+
+
+class DeploymentAnswer(BaseModel):
+    """One deployment of the cluster: Serve's word for its state, and how many replicas are in each of theirs."""
+
+    name: str
+    state: str
+    replicas: dict[str, int]
+
+
+class CallsAnswer(BaseModel):
+    """One operation over the window: `per_second` and `mean_ms` count the `errors` too."""
+
+    operation: str
+    per_second: float
+    mean_ms: float
+    errors: int
+
+
+class LookupsAnswer(BaseModel):
+    """Inputs looked up in the embedding cache: there, shared with an encoding under way, or to be encoded."""
+
+    hit: int
+    shared: int
+    miss: int
+
+
+class StatusAnswer(BaseModel):
+    """`GET /v1/status`: a look at one moment, for people. `calls` and `cache` are of the one ingress process that
+    answered, `calls` over the last `window_s` and `cache` since it started; `queued` is of one replica of the default
+    encoder. null: not known, or nothing of the kind."""
+
+    deployments: list[DeploymentAnswer]
+    queued: dict[Literal["interactive", "bulk"], int] | None
+    window_s: float
+    calls: list[CallsAnswer]
+    cache: LookupsAnswer | None

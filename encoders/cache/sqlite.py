@@ -1,6 +1,6 @@
 """The embedding cache in a file: SQLite with a write-ahead log, bounded in bytes, shared by processes of one machine.
 
-Entries lie in the order they were written, so the oldest are put out a page at a time. One that is asked for while it
+Entries lie in the order they were written, so the oldest are put out a tenth at a time. One that is asked for while it
 lies in the oldest quarter of a nearly full file is written anew: first in, first out with a second chance (Corbató,
 1968), which comes close to least recently used and costs a hit nothing as long as there is room.
 """
@@ -11,7 +11,7 @@ import asyncio
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +22,7 @@ from encoders.cache.entries import pack, unpack
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+E = TypeVar("E")
 
 SCHEMA = "CREATE TABLE entries (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, vector BLOB NOT NULL)"
 SETTINGS = (
@@ -30,7 +31,14 @@ SETTINGS = (
     "PRAGMA synchronous = NORMAL",
     "PRAGMA journal_size_limit = 4194304",
 )
+USED_BYTES = """SELECT (page_count - freelist_count) * page_size AS used
+FROM pragma_page_count, pragma_freelist_count, pragma_page_size"""
 VERSION = 1
+PAGE = 256
+"""Entries in a statement. Python's lock is given up in each: while the event loop is busy, taking it again costs more
+than the statement does."""
+LOOKUP_STATEMENTS, WRITE_STATEMENTS = 128, 4
+"""There is one for each number of entries, and it keeps what was last bound to it: keys are small, vectors are not."""
 OPEN_WAIT_S = 2.0
 READ_WAIT_S = 0.02
 WRITE_WAIT_S = 1.0
@@ -51,8 +59,8 @@ class SqliteCache:
         self._path = path
         self._dim = dim
         self._max_bytes = max_bytes
-        self._reader = _Connection(path, READ_WAIT_S)
-        self._writer = _Connection(path, WRITE_WAIT_S)
+        self._reader = _Connection(path, READ_WAIT_S, statements=LOOKUP_STATEMENTS)
+        self._writer = _Connection(path, WRITE_WAIT_S, statements=WRITE_STATEMENTS)
         self._read_thread = ThreadPoolExecutor(1, thread_name_prefix="cache-read")
         self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="cache-write")
         self._old_below = 0
@@ -85,15 +93,16 @@ class SqliteCache:
         """What was found, and of that, what lies where the next eviction comes by."""
 
         def select(db: sqlite3.Connection) -> tuple[list[Vectors | None], dict[bytes, bytes]]:
-            found: list[Vectors | None] = []
+            found: dict[bytes, Vectors | None] = {}
             old: dict[bytes, bytes] = {}
-            for key in keys:
-                row = db.execute("SELECT id, vector FROM entries WHERE key = ?", (key,)).fetchone()
-                vector = None if row is None else unpack(key, row[1], self._dim)
-                found.append(vector)
-                if vector is not None and row[0] < self._old_below:
-                    old[key] = row[1]
-            return found, old
+            for page in _pages(keys):
+                marks = ",".join("?" * len(page))
+                rows = db.execute(f"SELECT key, id, vector FROM entries WHERE key IN ({marks})", page)
+                for key, id, packed in rows.fetchall():
+                    found[key] = unpack(key, packed, self._dim)
+                    if found[key] is not None and id < self._old_below:
+                        old[key] = packed
+            return [found.get(key) for key in keys], old
 
         return self._reader.use(select)
 
@@ -101,7 +110,10 @@ class SqliteCache:
         def insert(db: sqlite3.Connection) -> None:
             with db:
                 db.execute("BEGIN IMMEDIATE")
-                db.executemany("INSERT OR REPLACE INTO entries (key, vector) VALUES (?, ?)", packed.items())
+                for page in _pages(list(packed.items())):
+                    marks = ",".join(["(?, ?)"] * len(page))
+                    flat = [value for entry in page for value in entry]
+                    db.execute(f"INSERT OR REPLACE INTO entries (key, vector) VALUES {marks}", flat)
                 self._evict(db)
 
         self._writer.use(insert)
@@ -114,8 +126,9 @@ class SqliteCache:
 
     def _evict(self, db: sqlite3.Connection) -> None:
         """Deletes the oldest entries once the file is over its bound, and notes below which id entries are old."""
-        used = _used_bytes(db)
-        first, last = db.execute("SELECT (SELECT min(id) FROM entries), (SELECT max(id) FROM entries)").fetchone()
+        first, last, used = db.execute(
+            "SELECT (SELECT min(id) FROM entries), (SELECT max(id) FROM entries), used FROM (" + USED_BYTES + ")"
+        ).fetchone()
         if first is None:
             return
         if used > self._max_bytes:
@@ -125,7 +138,7 @@ class SqliteCache:
             while used > self._max_bytes and first <= last:
                 first += max(int((last + 1 - first) * share), 1)
                 db.execute("DELETE FROM entries WHERE id < ?", (first,))
-                used = _used_bytes(db)
+                ((used,),) = db.execute(USED_BYTES)
         nearly_full = used > SECOND_CHANCE_FROM * self._max_bytes
         self._old_below = first + (last - first) // 4 if nearly_full else 0
 
@@ -135,9 +148,11 @@ class _Connection:
 
     _moving = threading.Lock()
 
-    def __init__(self, path: Path, wait_s: float) -> None:
+    def __init__(self, path: Path, wait_s: float, *, statements: int) -> None:
+        """`statements` are kept prepared."""
         self._path = path
         self._wait_s = wait_s
+        self._statements = statements
         self._db: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
 
@@ -160,7 +175,13 @@ class _Connection:
         if self._db is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             # Each connection stays with one thread of an executor, and is closed there too.
-            db = sqlite3.connect(self._path, timeout=OPEN_WAIT_S, isolation_level=None, check_same_thread=False)
+            db = sqlite3.connect(
+                self._path,
+                timeout=OPEN_WAIT_S,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=self._statements,
+            )
             try:
                 for setting in SETTINGS:
                     db.execute(setting)
@@ -188,6 +209,10 @@ class _Connection:
                 self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
 
 
+def _pages(entries: Sequence[E]) -> Iterator[Sequence[E]]:
+    return (entries[start : start + PAGE] for start in range(0, len(entries), PAGE))
+
+
 def _require_schema(db: sqlite3.Connection) -> None:
     """Creates the table in an empty file; a file of another layout counts as damaged."""
     with db:
@@ -207,13 +232,6 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
     codes = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
     code = getattr(error, "sqlite_errorcode", None)
     return code is None or code & 0xFF in codes
-
-
-def _used_bytes(db: sqlite3.Connection) -> int:
-    pages, free, size = (
-        db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
-    )
-    return int((pages - free) * size)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from encoders import images
 from encoders.base import EncoderInfo, Vectors, normalise
+from encoders.batching import TokenCount
 from encoders.checkpoints import Checkpoint, find_checkpoint
 from encoders.contract import VectorContract
 from encoders.device_model import DeviceModel
@@ -34,6 +35,8 @@ class TowerVectors:
     model: Any
     device: str
     dim: int
+    image_tokens: int
+    token_count: TokenCount = field(default_factory=TokenCount)
 
     @property
     def row_shape(self) -> tuple[int, ...]:
@@ -52,6 +55,7 @@ class TowerVectors:
     def _features(self, tower: Any, items: Sequence[Arrays]) -> Vectors:
         """What a tower makes of items, `(n, dim)`, rows L2-normalised."""
         torch = require("torch", "qwen")
+        self.token_count.add([len(item["input_ids"]) if "input_ids" in item else self.image_tokens for item in items])
         stacked = {name: torch.from_numpy(array).to(self.device) for name, array in _stack(items).items()}
         if "pixel_values" in stacked:
             stacked["pixel_values"] = stacked["pixel_values"].to(self.model.dtype)
@@ -121,7 +125,7 @@ def load_dual_tower(
     )
     preparer.warm()
     info = _info(checkpoint, kind, used, dim, templates, _resolution(processor))
-    return DeviceModel(info, preparer, TowerVectors(loaded, where, dim))
+    return DeviceModel(info, preparer, TowerVectors(loaded, where, dim, preparer.image_tokens))
 
 
 def _load_model(checkpoint: Checkpoint, kind: Kind, precision: Precision, device: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from encoders import images
 from encoders.base import EncoderInfo, Vectors, normalise, truncate
-from encoders.batching import length_groups
+from encoders.batching import TokenCount, length_groups
 from encoders.checkpoints import Checkpoint, find_checkpoint
 from encoders.contract import VectorContract
 from encoders.device_model import DeviceModel
@@ -34,6 +34,7 @@ class PooledVectors:
     backbone: Backbone
     pooling: Pooling
     dim: int
+    token_count: TokenCount = field(default_factory=TokenCount)
 
     @property
     def row_shape(self) -> tuple[int, ...]:
@@ -41,7 +42,9 @@ class PooledVectors:
 
     def __call__(self, batch: Sequence[ChatInput]) -> Vectors:
         vectors = np.zeros((len(batch), self.dim), dtype=np.float32)
-        for rows in length_groups([len(item.ids) for item in batch]):
+        lengths = [len(item.ids) for item in batch]
+        for rows in length_groups(lengths):
+            self.token_count.add([lengths[row] for row in rows])
             pooled = self.backbone.pooled([batch[row] for row in rows], self.pooling)
             vectors[rows] = truncate(normalise(pooled), self.dim)
         return vectors

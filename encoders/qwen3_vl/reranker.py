@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.base import EncoderInput, Prepared, Vectors
-from encoders.batching import length_groups
+from encoders.batching import TokenCount, length_groups
 from encoders.checkpoints import find_checkpoint
 from encoders.device_model import DeviceModel
 from encoders.errors import InputError, ModelUnavailable
@@ -92,6 +92,7 @@ class YesOrNo:
 
     backbone: Backbone
     direction: Vectors
+    token_count: TokenCount = field(default_factory=TokenCount)
 
     @property
     def row_shape(self) -> tuple[int, ...]:
@@ -99,7 +100,9 @@ class YesOrNo:
 
     def __call__(self, batch: Sequence[ChatInput]) -> Scores:
         scores = np.zeros(len(batch), dtype=np.float32)
-        for rows in length_groups([len(item.ids) for item in batch]):
+        lengths = [len(item.ids) for item in batch]
+        for rows in length_groups(lengths):
+            self.token_count.add([lengths[row] for row in rows])
             states = self.backbone.pooled([batch[row] for row in rows], "last-token")
             # Row by row: a matrix product sums in another order for another number of rows.
             margins = np.asarray([state @ self.direction for state in states])

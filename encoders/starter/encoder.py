@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from encoders.base import Calibration, EncoderInfo, EncoderInput, Prepared, Role, Vectors, normalise
+from encoders.batching import TokenCount
 from encoders.contract import VectorContract
 from encoders.errors import MissingExtra
 from encoders.images import PREPROCESSING_VERSION, ImageLimits, decode
@@ -99,6 +100,7 @@ class StarterEncoder:
         self._space = JointSpace.load(cached(folder, "space.npz", self._build_space))
         self._preparer = StarterPreparer(limits or ImageLimits())
         self._info = _describe(revision)
+        self.token_count = TokenCount()
 
     @property
     def info(self) -> EncoderInfo:
@@ -110,6 +112,8 @@ class StarterEncoder:
 
     def forward(self, batch: Sequence[Prepared]) -> Vectors:
         """`(n, 384)` float32, rows L2-normalised. Text and image of one item count the same in its vector."""
+        for prepared in batch:
+            self.token_count.add([prepared.cost])  # each alone: the towers take rows of one length together
         payloads: list[Payload] = [prepared.payload for prepared in batch]
         vectors = np.zeros((len(payloads), TEXT_DIM), dtype=np.float32)
         pixels = {row: p.pixels for row, p in enumerate(payloads) if p.pixels is not None}

@@ -6,11 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.base import Vector
-from retrieval.embedded.ivf import load_faiss
+from retrieval.embedded.library import load_faiss
+from retrieval.embedded.proposer import TIES
 from retrieval.ranking import MARGIN, candidates
-
-TIES = 8
-"""Rows asked for beyond those wanted, so that ties at the edge show."""
 
 
 def nearest(matrix: Vector, vector: Vector, top_k: int) -> NDArray[np.int64]:
@@ -25,8 +23,14 @@ def nearest(matrix: Vector, vector: Vector, top_k: int) -> NDArray[np.int64]:
     return np.asarray(slots, dtype=np.int64)
 
 
+FEW = 128
+"""Rows that are copied together in less time than FAISS's calls take, at each of which other threads go first."""
+
+
 def pick(matrix: Vector, vector: Vector, slots: NDArray[np.int64]) -> Vector:
-    """Inner products with some rows, without copying them together first."""
+    """Inner products with some rows; many are not copied together first."""
+    if len(slots) <= FEW:
+        return np.asarray(matrix[slots] @ vector)
     faiss = load_faiss()
     scores = np.empty(len(slots), dtype=np.float32)
     first = np.zeros(len(slots), dtype=np.int64)

@@ -10,15 +10,20 @@ A write is in SQLite, flushed to disk, before it is searchable and before the ca
 from __future__ import annotations
 
 import asyncio
+import os
+import random
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from retrieval.base import Hit, IndexHealth, Payload, Query, Record, TextQuery, Vector
+from retrieval.base import Hit, IndexHealth, Payload, Query, Record, Sample, TextQuery, Vector
 from retrieval.durable import OwnerLock, make_folder, sweep_partials
-from retrieval.embedded.ivf import load_faiss
+from retrieval.embedded.building import proposer_name
+from retrieval.embedded.gpu import require_gpu
+from retrieval.embedded.library import load_faiss
+from retrieval.embedded.locks import Turns
 from retrieval.embedded.store import Change, Store
 from retrieval.embedded.structure import Found, Structure
 from retrieval.embedded.text_search import search_texts
@@ -28,32 +33,25 @@ from retrieval.errors import IndexUnavailable
 from retrieval.filters import Filter
 from retrieval.validation import check_query, check_records, check_text_query
 
+if TYPE_CHECKING:
+    from retrieval.open import EmbeddedOptions
+
 T = TypeVar("T")
 
-FLAT_LIMIT = 20_000
-EXACT_LIMIT = 50_000
-TARGET_RECALL = 0.98
-"""Of the 10, 100 and 1000 nearest, on the probes: above the 0.95 that is promised, for real queries may be harder."""
 INLINE_FLOATS = 16_000_000
 """A search that compares fewer floats than this takes two milliseconds, and handing it to a thread a tenth of that."""
 THREADS = 2
 
 
 class EmbeddedIndex:
-    def __init__(
-        self,
-        folder: Path,
-        dim: int,
-        contract_json: str,
-        flat_limit: int = FLAT_LIMIT,
-        exact_limit: int = EXACT_LIMIT,
-        target_recall: float = TARGET_RECALL,
-    ) -> None:
+    def __init__(self, folder: Path, dim: int, contract_json: str, options: EmbeddedOptions) -> None:
         """Opens or creates the index in `folder`. Blocks while it loads.
 
         Raises IndexLocked, SpaceMismatch, IncompatibleIndex, StorageFull, IndexUnavailable.
         """
         load_faiss()  # now, not in the first search: the import takes a tenth of a second
+        if options.device == "gpu":
+            require_gpu(proposer_name(options))
         make_folder(folder)
         self._folder = folder
         self._dim = dim
@@ -64,13 +62,14 @@ class EmbeddedIndex:
         except BaseException:
             self._lock.release()
             raise
-        self._structure = Structure(self._store, dim, flat_limit, exact_limit, target_recall)
+        self._structure = Structure(self._store, dim, options)
         try:
-            self._upkeep = Upkeep(self._structure, self._store, folder / "snapshot.npz", dim)
+            self._upkeep = Upkeep(self._structure, self._store, folder / "snapshot.npz", dim, options)
         except BaseException:
             self._store.close()
             self._lock.release()
             raise
+        self._turns = Turns(os.cpu_count() or 1)
         self._last_seq = self._store.last_seq()
         self._closing = threading.Lock()
         self._closed = False
@@ -97,8 +96,20 @@ class EmbeddedIndex:
         found = await self._in_thread(lambda: self._store.records(list(dict.fromkeys(ids))))
         return [found.get(id) for id in ids]
 
+    async def catch_up(self) -> None:
+        """All writes go through this object."""
+
     async def scan(self, after: str = "", limit: int = 1000) -> list[Record]:
         return await self._in_thread(lambda: self._store.scan(after, limit))
+
+    async def sample(self, limit: int) -> Sample:
+        def read() -> Sample:
+            with self._structure.committing:
+                ids = self._structure.rows.ids
+                chosen = random.sample(ids, min(limit, len(ids)))
+            return Sample.of(list(self._store.records(chosen).values()), self._dim)
+
+        return await self._in_thread(read)
 
     async def count(self, filter: Filter | None = None) -> int:
         if filter is None:
@@ -113,6 +124,12 @@ class EmbeddedIndex:
             self._require_open()
             return self._search(queries, vectors)
         return await self._in_thread(lambda: self._search(queries, vectors), [query.filter for query in queries])
+
+    def search_ids(self, query: Query) -> list[tuple[str, float]]:
+        """Ids and scores alone, best first, ties by id: what a comparison of answers needs. Any thread may call it."""
+        self._require_open()
+        with self._turns:
+            return [(hit.id, hit.score) for hit in self._structure.search(query, check_query(query, self._dim))]
 
     def answers_at_once(self, query: Query) -> bool:
         return self._structure.has_columns(query.filter)
@@ -142,9 +159,8 @@ class EmbeddedIndex:
     async def health(self) -> IndexHealth:
         structure = self._structure
         parts = [f"{structure.nbytes / 2**20:.1f} MiB in memory"]
-        if (ivf := structure.ivf) is not None:
-            late = structure.rows.count - structure.rows.indexed_count
-            parts.append(f"{ivf.nprobes[0]} of {ivf.nlist} lists read for 10 hits, {late} rows not in them yet")
+        if (proposer := structure.proposer) is not None:
+            parts.append(f"{proposer.describe()}, {structure.late} rows not in it yet")
         if self._upkeep.is_building:
             parts.append("building")
         return IndexHealth(

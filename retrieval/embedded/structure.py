@@ -1,41 +1,50 @@
-"""What searches: the packed rows, the filter columns, and above some size an inverted file, all in memory.
+"""What searches: the packed rows, the filter columns, and above some size an approximate structure, all in memory.
 
-Up to `flat_limit` rows a query is compared with every row. Above, an inverted file proposes rows, and the rows written
-since it was built are compared exactly beside its proposals. Where a filter lets at most `exact_limit` rows pass, those
-are compared exactly, so that a filter never costs recall.
+Up to `flat_limit` rows a query is compared with every row. Above, the structure proposes rows, and those that it does
+not know yet are compared exactly beside its proposals. Where a filter lets at most `exact_limit` rows pass, those are
+compared exactly, so that a filter never costs recall; likewise where the structure finds too few, or more ties than it
+can name.
 """
 
 from __future__ import annotations
 
-import threading
+import operator
+from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from threading import RLock
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.base import KINDS_OF_TARGET, Query, Record, Vector
+from retrieval.base import Query, Record, Vector
 from retrieval.embedded.column_reading import ColumnReading
 from retrieval.embedded.columns import Columns, Mask
 from retrieval.embedded.comparing import nearest, pick
-from retrieval.embedded.ivf import SAMPLE_PER_LIST, Ivf, Probes, choose_nprobes, lists_for, load_faiss, train
+from retrieval.embedded.labels import NOWHERE
 from retrieval.embedded.locks import SharedLock
+from retrieval.embedded.proposer import TIES, Proposals, Proposer
 from retrieval.embedded.rows import Rows
+from retrieval.embedded.snapshot import Snapshot
 from retrieval.embedded.store import Store
-from retrieval.filters import And, Filter, In
-from retrieval.ranking import candidates, exact_scores, rank
+from retrieval.filters import Filter
+from retrieval.ranking import MARGIN, candidates, exact_scores, rank
+from retrieval.scope import scope_of
 
-CHUNK = 16_384
-CHUNK_LATE = 2_048
-LATE_ROWS = 1_024
-"""Rows written since the inverted file was built that are compared exactly, until there are this many."""
-KEPT_SHARE = 0.9
-"""Of the flat limit: down to it an inverted file is kept, unused, so that one is not built at every step to and fro."""
+Chosen: TypeAlias = tuple[NDArray[np.int64], list[float]]
+"""Slots of rows that may be among the best, and their exact scores."""
+NO_SLOTS: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+NO_SCORES: Vector = np.empty(0, dtype=np.float32)
+
+if TYPE_CHECKING:
+    from retrieval.open import EmbeddedOptions
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A hit before its payload is read: `seq` names the version of the item that was compared."""
+class Found(NamedTuple):
+    """A hit before its payload is read: `seq` names the version of the item that was compared.
+
+    Every search makes as many as it has hits, and a dataclass takes three times as long to make.
+    """
 
     id: str
     seq: int
@@ -43,40 +52,48 @@ class Found:
 
 
 class Structure:
-    """Safe for many threads. `committing` is held by whoever writes to SQLite and then to this."""
+    """Safe for many threads. `committing` is held by whoever writes to SQLite and then to this, `lock` by whoever reads
+    or changes the rows or the proposer."""
 
-    def __init__(self, store: Store, dim: int, flat_limit: int, exact_limit: int, target_recall: float) -> None:
+    def __init__(self, store: Store, dim: int, options: EmbeddedOptions) -> None:
         self.rows = Rows(dim)
         self.columns = Columns(self.rows)
+        self.proposer: Proposer | None = None
+        self.tuned_for = options.target_recall
+        """The recall that the proposer was tuned for."""
+        self.committing = RLock()
+        self.lock = SharedLock()
         self._store = store
-        self.ivf: Ivf | None = None
-        self.committing = threading.RLock()
-        self._lock = SharedLock()
-        self._flat_limit = flat_limit
-        self._exact_limit = exact_limit
-        self._target_recall = target_recall
+        self._flat_limit = options.flat_limit
+        self._exact_limit = options.exact_limit
 
     @property
     def name(self) -> str:
-        return "flat" if self._in_use() is None else "ivf-sq8"
+        proposer = self._in_use()
+        return "flat" if proposer is None else proposer.name
 
-    def _in_use(self) -> Ivf | None:
-        """The inverted file, where there are rows enough for searches to go by it."""
-        return self.ivf if self.rows.count >= self._flat_limit else None
+    def _in_use(self) -> Proposer | None:
+        """The approximate structure, where there are rows enough for searches to go by it."""
+        return self.proposer if self.rows.count >= self._flat_limit else None
+
+    @property
+    def late(self) -> int:
+        """Rows that the approximate structure is still to be given."""
+        return self.rows.count - self.rows.labels.known - self.rows.labels.stranded
 
     @property
     def nbytes(self) -> int:
-        return self.rows.nbytes + self.columns.nbytes + (self.ivf.nbytes if self.ivf else 0)
+        return self.rows.nbytes + self.columns.nbytes + (self.proposer.nbytes if self.proposer else 0)
 
     def put(self, records: Sequence[Record], seqs: Sequence[int]) -> None:
         """Ids are distinct."""
-        with self._lock.alone():
+        with self.lock.alone():
             vectors = np.stack([record.vector for record in records])
             slots = self.rows.put([record.id for record in records], seqs, vectors)
             self.columns.put(slots, [record.payload for record in records])
 
     def remove(self, ids: Sequence[str]) -> None:
-        with self._lock.alone():
+        with self.lock.alone():
             for id in ids:
                 self.rows.remove(id, self.columns.move)
 
@@ -88,17 +105,19 @@ class Structure:
             with self.committing:  # so that the column and the rows are of one moment
                 reading.advance()
                 column = reading.column(self.rows.seqs)
-                with self._lock.alone():
+                with self.lock.alone():
                     self.columns.add(field, column)
 
     def has_columns(self, filter: Filter | None) -> bool:
         """Whether a filter needs nothing that is not in memory."""
-        with self._lock.shared():
-            return filter is None or not self.columns.missing(filter)
+        if filter is None:
+            return True
+        with self.lock.shared():
+            return not self.columns.missing(filter)
 
     def count(self, filter: Filter | None) -> int:
         while filter is not None:
-            with self._lock.shared():
+            with self.lock.shared():
                 if not (missing := self.columns.missing(filter)):
                     return int(self.columns.mask(filter).sum())
             self.load_columns(missing)
@@ -106,9 +125,9 @@ class Structure:
 
     def search(self, query: Query, vector: Vector) -> list[Found]:
         """Best first, ties by id."""
-        filter = _with_kinds(query)
+        filter = scope_of(query)
         while True:
-            with self._lock.shared():
+            with self.lock.shared():
                 missing = self.columns.missing(filter) if filter is not None else set()
                 if not missing:
                     return self._search(vector, query.top_k, filter)
@@ -116,133 +135,105 @@ class Structure:
 
     def comparisons(self, top_k: int) -> int:
         """About how many rows an unfiltered query is compared with."""
-        if (ivf := self._in_use()) is None:
+        if (proposer := self._in_use()) is None:
             return self.rows.count
-        return ivf.nlist + self.rows.count * ivf.nprobe(top_k) // ivf.nlist + self._late()
+        return proposer.comparisons(top_k) + self.rows.count - self.rows.labels.known
 
     def _search(self, vector: Vector, top_k: int, filter: Filter | None) -> list[Found]:
+        count = self.rows.count
         mask = self.columns.mask(filter) if filter is not None else None
-        passing = self.rows.count if mask is None else int(np.count_nonzero(mask))
-        if passing == self.rows.count:
+        passing = count if mask is None else int(np.count_nonzero(mask))
+        if passing == count:
             mask = None
-        ivf = self._in_use()
-        if ivf is None or (mask is not None and passing <= self._exact_limit):
-            slots = self._compare(vector, top_k, mask, passing)
-        else:
-            slots = self._propose(ivf, vector, top_k, mask)
-            if len(slots) < min(top_k, passing):  # the lists that were read held too few
-                slots = self._compare(vector, top_k, mask, passing)
-        ids = [self.rows.ids[slot] for slot in slots]
-        scores = exact_scores(self.rows.matrix[slots], vector)
-        return [Found(ids[i], int(self.rows.seqs[slots[i]]), scores[i]) for i in rank(ids, scores, top_k)]
+        proposer = self._in_use()
+        chosen = None
+        if proposer is not None and (mask is None or passing > max(self._exact_limit, proposer.min_share * count)):
+            chosen = self._propose(proposer, vector, top_k, mask)
+        slots, scores = chosen or self._compare(vector, top_k, mask, passing)
+        names = self.rows.ids
+        ids = [names[slot] for slot in slots.tolist()]
+        seqs = self.rows.seqs[slots].tolist()
+        return [Found(ids[i], seqs[i], scores[i]) for i in rank(ids, scores, top_k)]
 
-    def _compare(self, vector: Vector, top_k: int, mask: Mask | None, passing: int) -> NDArray[np.int64]:
+    def _compare(self, vector: Vector, top_k: int, mask: Mask | None, passing: int) -> Chosen:
         matrix = self.rows.matrix
         if mask is None:
-            return nearest(matrix, vector, top_k)
-        slots = np.flatnonzero(mask)
-        # Above a half, reading every row in order is faster than picking rows.
-        scores = (matrix @ vector)[slots] if 2 * passing > len(matrix) else pick(matrix, vector, slots)
-        return np.asarray(slots[candidates(scores, top_k)])
+            slots = nearest(matrix, vector, top_k)
+        else:
+            slots = np.flatnonzero(mask)
+            # Above a half, reading every row in order is faster than picking rows.
+            scores = (matrix @ vector)[slots] if 2 * passing > len(matrix) else pick(matrix, vector, slots)
+            slots = slots[candidates(scores, top_k)]
+        return slots, exact_scores(matrix[slots], vector)
 
-    def _propose(self, ivf: Ivf, vector: Vector, top_k: int, mask: Mask | None) -> NDArray[np.int64]:
-        rows = self.rows
-        is_whole = rows.indexed_count == ivf.index.ntotal
-        allowed = None if mask is None and is_whole else np.zeros(max(rows.count, len(ivf.built)), dtype=bool)
-        if allowed is not None:
-            allowed[: rows.count] = rows.indexed if mask is None else rows.indexed & mask
-        slots = ivf.propose(vector, top_k, allowed)
-        if not is_whole:
-            slots = np.unique(slots)
-        if self._late():
-            late = rows.unindexed()
-            slots = np.concatenate([slots, late if mask is None else late[mask[late]]])
-        return slots[candidates(pick(self.rows.matrix, vector, slots), top_k)]
+    def _propose(self, proposer: Proposer, vector: Vector, top_k: int, mask: Mask | None) -> Chosen | None:
+        """None where the proposer found fewer than there must be, or where the last of them may be among the best."""
+        labels = self.rows.labels
+        passing = labels.known
+        if mask is None:
+            found, scores = self._propose_any(proposer, vector, top_k)
+        else:
+            allowed = mask[labels.slot_of]
+            if labels.gone:
+                allowed &= labels.in_place()
+            passing = int(np.count_nonzero(allowed))
+            found, scores = proposer.propose(vector, top_k, allowed)
+        slots = labels.slot_of[found]
+        proposed = len(slots)
+        if proposed < min(top_k + TIES, passing):
+            return None
+        others = self._unknown(mask)
+        other_scores = pick(self.rows.matrix, vector, others) if len(others) else NO_SCORES
+        if scores is not None and proposed > top_k:
+            best_first = scores.tolist()
+            edge = best_first[top_k - 1] - MARGIN - 2 * proposer.score_error
+            if best_first[-1] < edge:
+                end = bisect_right(best_first, -edge, lo=top_k, key=operator.neg)
+                slots = slots[:end]
+                if len(others) and (near := other_scores >= edge).any():
+                    slots = np.concatenate([slots, others[near]])
+                return slots, exact_scores(self.rows.matrix[slots], vector)
+        if scores is None or proposer.score_error:
+            scores = pick(self.rows.matrix, vector, slots)
+        chosen = candidates(np.concatenate([scores, other_scores]), top_k)
+        if proposed < passing and (chosen == proposed - 1).any():  # so may rows be that come after it
+            return None
+        slots = np.concatenate([slots, others])[chosen]
+        return slots, exact_scores(self.rows.matrix[slots], vector)
 
-    def is_due(self) -> bool:
-        """Whether `maintain` has something to do."""
-        return self._needs_building() or self._needs_dropping() or (self.ivf is not None and self._late() >= LATE_ROWS)
+    def _unknown(self, mask: Mask | None) -> NDArray[np.int64]:
+        """Slots that the proposer does not propose from, as far as the mask lets them pass."""
+        labels = self.rows.labels
+        if labels.known == self.rows.count:
+            return NO_SLOTS
+        unknown = labels.unknown(self.rows.count)
+        return unknown if mask is None else unknown[mask[unknown]]
 
-    def maintain(self, stopping: threading.Event) -> bool:
-        """Builds an inverted file, adds late rows to it or drops it; says whether it built one. Blocks."""
-        load_faiss().omp_set_num_threads(1)  # of this thread: the other cores go on answering
-        has_built = False
-        while self._needs_building() and not stopping.is_set():
-            self._build(stopping)
-            has_built = True
-        if self._needs_dropping():
-            self._drop()
-        while self.ivf is not None and self._late() and not stopping.is_set():
-            self._extend(self.ivf)
-        return has_built
+    def _propose_any(self, proposer: Proposer, vector: Vector, top_k: int) -> Proposals:
+        """Labels that are of a row.
 
-    def _late(self) -> int:
-        return self.rows.count - self.rows.indexed_count
+        Where few labels are of rows long gone, none is found as a rule, and then nobody has taken the place of another
+        on the way either.
+        """
+        labels = self.rows.labels
+        if not labels.replaced or labels.replaced * proposer.wanted(top_k) <= labels.given:
+            found, scores = proposer.propose(vector, top_k, None)
+            if not labels.gone or NOWHERE not in labels.slot_of[found].tolist():
+                return found, scores
+        return proposer.propose(vector, top_k, labels.in_place())
 
-    def _needs_building(self) -> bool:
-        """There is none yet, the rows have doubled since, or most of what it holds is of rows long gone."""
-        count = self.rows.count
-        if self.ivf is None or count < self._flat_limit:
-            return count >= self._flat_limit
-        stale = int(self.ivf.index.ntotal) - self.rows.indexed_count
-        return lists_for(count) > 1.4 * self.ivf.nlist or stale > count
-
-    def _needs_dropping(self) -> bool:
-        return self.ivf is not None and self.rows.count < KEPT_SHARE * self._flat_limit
-
-    def _drop(self) -> None:
-        with self._lock.alone():
-            self.ivf = None
-            self.rows.mark_indexed(np.empty(0, dtype=np.int64))
-
-    def _extend(self, ivf: Ivf) -> None:
-        """Adds some late rows. What takes long, finding each row's list, is done while others search."""
-        with self._lock.shared():
-            slots = self.rows.unindexed()[:CHUNK_LATE]
-            chunk, seqs = self.rows.matrix[slots], self.rows.seqs[slots]
-        lists = ivf.assign(chunk)
-        with self._lock.alone():
-            slots, kept = self.rows.mark_added(slots, seqs)
-            ivf.add(slots, chunk[kept], lists[kept], seqs[kept])
-
-    def _build(self, stopping: threading.Event) -> None:
-        """Builds an inverted file beside the searches, and puts it in place. Holds the lock for moments only."""
-        with self._lock.shared():
-            count = self.rows.count
-            sampled = np.random.default_rng(0).permutation(count)[: SAMPLE_PER_LIST * lists_for(count)]
-            sample = self.rows.matrix[np.sort(sampled)]
-        index = train(sample, count)
-        probes = Probes(sample)
-        built = np.full(count, -1, dtype=np.int64)
-        for start in range(0, count, CHUNK):
-            if stopping.is_set():
-                return
-            with self._lock.shared():
-                chunk = self.rows.matrix[start : min(start + CHUNK, count)].copy()
-                built[start : start + len(chunk)] = self.rows.seqs[start : start + len(chunk)]
-            index.add_with_ids(chunk, start + np.arange(len(chunk)))
-            probes.see(chunk, start)
-        nprobes = choose_nprobes(index, probes.vectors, probes.nearest, self._target_recall)
-        ivf = Ivf(index, nprobes, built)
-        with self._lock.alone():
-            self.rows.mark_indexed(built)
-            self.ivf = ivf
-
-    def restore(self, ids: Sequence[str], seqs: NDArray[np.int64], matrix: Vector, ivf: Ivf | None) -> None:
-        """Takes over rows by slot, and the inverted file that knows some of them."""
+    def load(self, ids: Sequence[str], seqs: NDArray[np.int64], matrix: Vector) -> None:
+        """Takes over rows."""
         self.rows.put(ids, seqs, matrix)
-        if ivf is not None:
-            self.ivf = ivf
-            self.rows.mark_indexed(ivf.built)
 
-    def copy(self) -> tuple[NDArray[np.int64], Vector, Ivf | None]:
-        """Seqs, matrix and inverted file of one moment."""
-        with self._lock.shared():
-            return self.rows.seqs.copy(), self.rows.matrix.copy(), self.ivf
+    def restore(self, proposer: Proposer, labels: NDArray[np.int64], tuned_for: float) -> None:
+        """Takes over an approximate structure that knows the rows by `labels`."""
+        self.proposer, self.tuned_for = proposer, tuned_for
+        self.rows.labels.reset(labels, proposer.count)
 
-
-def _with_kinds(query: Query) -> Filter | None:
-    if query.target == "any":
-        return query.filter
-    kinds = In("kind", KINDS_OF_TARGET[query.target])
-    return kinds if query.filter is None else And((kinds, query.filter))
+    def snapshot(self, token: str) -> Snapshot:
+        """Everything of one moment. Only the proposer is no copy: whoever changes it may not do so meanwhile."""
+        with self.lock.shared():
+            rows = self.rows
+            labels = rows.labels.of_slots(rows.count).copy()
+            return Snapshot(token, rows.seqs.copy(), rows.matrix.copy(), labels, self.proposer, self.tuned_for)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from retrieval.base import KINDS_OF_TARGET, Hit, TextQuery
+from retrieval.base import Hit, TextQuery
 from retrieval.embedded.store import Store
-from retrieval.filters import And, In, matches
+from retrieval.filters import matches
 from retrieval.lexical import terms
 from retrieval.ranking import DECIMALS
+from retrieval.scope import scope_of
 
 FIRST_LIMIT = 64
 GROWTH = 4
@@ -20,12 +21,11 @@ def search_texts(store: Store, query: TextQuery) -> list[Hit]:
     wanted = terms(query.text)
     if not wanted:
         return []
-    kinds = In("kind", KINDS_OF_TARGET[query.target])
-    condition = kinds if query.filter is None else And((kinds, query.filter))
+    scope = scope_of(query)
     limit = max(FIRST_LIMIT, 2 * query.top_k)
     while True:
         found = [(id, round(score, DECIMALS), payload) for id, score, payload in store.matching(wanted, limit)]
-        hits = [Hit(id, score, payload) for id, score, payload in found if matches(condition, id, payload)]
+        hits = [Hit(id, score, payload) for id, score, payload in found if scope is None or matches(scope, id, payload)]
         hits.sort(key=lambda hit: (-hit.score, hit.id))
         if len(found) < limit or (len(hits) >= query.top_k and hits[query.top_k - 1].score > min(f[1] for f in found)):
             return hits[: query.top_k]

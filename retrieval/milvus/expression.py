@@ -30,6 +30,8 @@ FALSE = 'id == ""'
 _SYMBOLS: dict[Ordering, str] = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _INTEGERS = ("width", "height")
 _NUMBERS = (*_INTEGERS, "created_at")
+_MOST = 1 << 62
+"""Whole numbers up to this one fit a column of 64 bits, and a double holds this one exactly."""
 _MAY_BE_ABSENT = ("media", "mime", "text")
 _NO_WILDCARDS = str.maketrans("%_\\", "\ufdd0\ufdd1\ufdd2")
 """To characters that Unicode keeps for a program's own use."""
@@ -58,6 +60,24 @@ def compile_filter(filter: Filter) -> str:
             return _range(field, op, value)
 
 
+def without_contains(filter: Filter) -> Filter:
+    """A filter that passes whatever `filter` passes, and that never looks inside a text."""
+    return _widened(filter, wide=True)
+
+
+def _widened(filter: Filter, *, wide: bool) -> Filter:
+    """Each `Contains` taken for true, or under a `Not` for false, so that more passes; less, where not wide."""
+    match filter:
+        case Contains():
+            nothing = In("id", ())
+            return Not(nothing) if wide else nothing
+        case Not(term):
+            return Not(_widened(term, wide=not wide))
+        case And(terms) | Or(terms):
+            return type(filter)(tuple(_widened(term, wide=wide) for term in terms))
+    return filter
+
+
 def fold_column(text: str) -> str:
     """How a text stands in a `_folded` column: without case, and without what `like` gives a meaning.
 
@@ -70,7 +90,9 @@ def quote(value: Value) -> str:
     """A Milvus literal. Lite knows no `\\u` escapes, so all but the quoting characters stand as they are."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f'"{value.translate(_ESCAPES)}"' if isinstance(value, str) else repr(value)
+    if isinstance(value, str):
+        return f'"{value.translate(_ESCAPES)}"'
+    return repr(value if isinstance(value, float) or abs(value) <= _MOST else float(value))
 
 
 def _of(expression: str) -> str:
@@ -94,7 +116,7 @@ def _exists(field: str) -> str:
         examples: tuple[Value, ...] = ("", 0, False)
         return _joined("or", [f"(exists {_attribute(field, example)})" for example in examples])
     if field == "tags":
-        return "(array_length(tags) > 0)"
+        return "(not (array_length(tags) == 0))"  # 2.3 knows no other comparison of a length
     if field == "ocr_text":
         return "(ocr_read == 1)"
     return f'({field} != "")' if field in _MAY_BE_ABSENT else _of(TRUE)
@@ -105,7 +127,8 @@ def _one_of(field: str, values: Sequence[Value]) -> str:
         return _joined("or", [_guarded(_attribute(field, v), f"== {quote(v)}") for v in values])
     if field in _NUMBERS:
         numbers = [v for v in values if type_of(v) == "number" and not isinstance(v, str)]
-        fitting = [int(v) if field in _INTEGERS else float(v) for v in numbers if field not in _INTEGERS or v % 1 == 0]
+        whole = field in _INTEGERS
+        fitting = [int(v) if whole else float(v) for v in numbers if not whole or (v % 1 == 0 and abs(v) <= _MOST)]
         return _joined("or", [f"({field} == {v!r})" for v in fitting]) if fitting else _of(FALSE)
     texts = [quote(v) for v in values if isinstance(v, str) and (v or field not in _MAY_BE_ABSENT)]
     return f"({field} in [{', '.join(texts)}])" if texts else _of(FALSE)
@@ -121,8 +144,10 @@ def _range(field: str, op: Ordering, value: str | int | float) -> str:
         return f"({_exists(field)} and {comparison})" if field in _MAY_BE_ABSENT or field == "tags" else comparison
     if field not in _INTEGERS:
         return f"({field} {_SYMBOLS[op]} {float(value)!r})"
-    # The whole number on the near side of a fractional bound orders whole numbers as the bound does.
+    # The whole number on the near side of a fractional bound orders whole numbers as the bound does, and so does the
+    # last one that a column holds for what lies beyond it, as widths never come near.
     whole = math.floor(value) if op in ("gt", "lte") else math.ceil(value)
+    whole = max(-_MOST, min(_MOST, whole))
     return f"({field} {_SYMBOLS[op]} {whole})"
 
 

@@ -35,11 +35,12 @@ _UTF8_BYTES = 4
 """Lite counts a VARCHAR's limit in characters, a server in bytes: allow for the longest encoding."""
 
 
-def collection_name(contract_json: str, dim: int) -> str:
-    """`crossray_model_dim_hash`, in the letters that Milvus takes. The hash is of the whole contract."""
+def collection_name(contract_json: str, dim: int, suffix: str = "") -> str:
+    """`crossray_model_dim_hash`, in the letters that Milvus takes. The hash is of the whole contract; `suffix` tells
+    collections of one contract from each other."""
     model = str(_decode_object(contract_json).get("model", "space"))
     slug = re.sub(r"[^0-9A-Za-z]+", "_", model).strip("_").lower()[:80]
-    return f"crossray_{slug}_{dim}_{hashlib.sha256(contract_json.encode()).hexdigest()[:8]}"
+    return f"crossray_{slug}_{dim}_{hashlib.sha256(contract_json.encode()).hexdigest()[:8]}{suffix}"
 
 
 def build_schema(client: Any, dim: int, contract_json: str) -> Any:

@@ -11,9 +11,11 @@ from index_records import (
     COUNT,
     DIM,
     DURABLE,
+    FULL_CONTRACT,
     NAMES,
     RECORDS,
     Opener,
+    opener_of,
     settled,
 )
 
@@ -23,12 +25,12 @@ from retrieval.memory import MemoryIndex
 
 @pytest.fixture(params=NAMES)
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
-    return Opener(request.param, tmp_path)
+    return opener_of(request, tmp_path)
 
 
 @pytest.fixture(params=DURABLE)
 def durable(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
-    return Opener(request.param, tmp_path)
+    return opener_of(request, tmp_path)
 
 
 @pytest.fixture
@@ -42,8 +44,10 @@ async def index(opener: Opener) -> AsyncIterator[VectorIndex]:
 def full(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VectorIndex]:
     """Holds `RECORDS`; for tests that only read. An index is not bound to the event loop that it was opened on."""
 
+    opener = opener_of(request, tmp_path_factory.mktemp("full"), FULL_CONTRACT)
+
     async def fill() -> VectorIndex:
-        index = await Opener(request.param, tmp_path_factory.mktemp("full"))()
+        index = await opener()
         await index.upsert(RECORDS[: COUNT // 2])
         await settled(index, request.param)
         await index.upsert(RECORDS[COUNT // 2 :])

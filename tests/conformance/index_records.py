@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,37 +14,92 @@ import pytest
 from hypothesis import strategies as st
 
 from retrieval.base import KINDS_OF_TARGET, Hit, Payload, Record, Vector, VectorIndex
+from retrieval.embedded.gpu import missing_for_gpu
 from retrieval.filters import MAX_INT, TEXTS, And, Contains, Exists, Filter, In, Not, Or, Range
-from retrieval.open import Backend, EmbeddedOptions, open_index
+from retrieval.open import Backend, Device, EmbeddedOptions, IndexType, MilvusOptions, open_index
 
 DIM = 16
 CONTRACT = '{"dim":16,"model":"test/Model-1"}'
+FULL_CONTRACT = '{"dim":16,"model":"test/Full"}'
 OTHER_CONTRACT = '{"dim":16,"model":"another"}'
 KINDS = KINDS_OF_TARGET["any"]
 
-Name = Literal["memory", "embedded", "embedded-ivf", "milvus-lite"]
-NAMES: tuple[Name, ...] = ("memory", "embedded", "embedded-ivf", "milvus-lite")
+Name = Literal[
+    "memory",
+    "embedded",
+    "embedded-ivf-sq8",
+    "embedded-ivf-flat",
+    "embedded-hnsw",
+    "embedded-gpu",
+    "milvus-lite",
+    "milvus-server",
+]
+NAMES: tuple[Name, ...] = (
+    "memory",
+    "embedded",
+    "embedded-ivf-sq8",
+    "embedded-ivf-flat",
+    "embedded-hnsw",
+    *(("embedded-gpu",) if missing_for_gpu() is None else ()),
+    "milvus-lite",
+    "milvus-server",
+)
 DURABLE: tuple[Name, ...] = NAMES[1:]
+APPROXIMATE: dict[Name, IndexType] = {
+    "embedded-ivf-sq8": "ivf-sq8",
+    "embedded-ivf-flat": "ivf-flat",
+    "embedded-hnsw": "hnsw",
+    "embedded-gpu": "ivf-sq8",
+}
+"""The embedded index where a few rows are enough for each type."""
 
 
 @dataclass(frozen=True)
 class Opener:
-    """Opens one kind of index in one folder, again and again."""
+    """Opens one kind of index in one folder, or for one contract on a server, again and again."""
 
     name: Name
     folder: Path
+    uri: str | None = None
+    contract_json: str = CONTRACT
 
-    async def __call__(self, contract_json: str = CONTRACT) -> VectorIndex:
+    async def __call__(self, contract_json: str | None = None) -> VectorIndex:
         backend: Backend = "memory" if self.name == "memory" else "milvus" if "milvus" in self.name else "embedded"
-        tiny = EmbeddedOptions(flat_limit=24, exact_limit=8, target_recall=1.0)
-        options = tiny if self.name == "embedded-ivf" else EmbeddedOptions()
-        path = self.folder / self.name
-        return await open_index(backend, dim=DIM, contract_json=contract_json, path=path, embedded=options)
+        options = EmbeddedOptions()
+        if self.name in APPROXIMATE:
+            device: Device = "gpu" if self.name == "embedded-gpu" else "cpu"
+            options = EmbeddedOptions(APPROXIMATE[self.name], device, flat_limit=24, exact_limit=8, target_recall=1.0)
+        return await open_index(
+            backend,
+            dim=DIM,
+            contract_json=contract_json or self.contract_json,
+            path=None if self.uri else self.folder / self.name,
+            uri=self.uri,
+            embedded=options,
+            milvus=MilvusOptions(alias=f"tests_{zlib.crc32(self.contract_json.encode())}", consistency="session"),
+        )
+
+
+def opener_of(request: pytest.FixtureRequest, folder: Path, contract_json: str = CONTRACT) -> Opener:
+    """Of the index that `request.param` names, which holds nothing yet."""
+    if request.param != "milvus-server":
+        return Opener(request.param, folder, contract_json=contract_json)
+    opener = Opener(request.param, folder, request.getfixturevalue("milvus_server").uri, contract_json)
+    asyncio.run(_emptied(opener))
+    return opener
+
+
+async def _emptied(opener: Opener) -> None:
+    """A collection takes a server three seconds to make: tests use one after another, each from its beginning."""
+    index = await opener()
+    while page := await index.scan():
+        await index.delete([record.id for record in page])
+    await index.close()
 
 
 async def settled(index: VectorIndex, name: Name) -> VectorIndex:
-    """Waits until an index that is large enough for an inverted file searches by one."""
-    while name == "embedded-ivf" and (await index.health()).structure != "ivf-sq8":  # noqa: ASYNC110 (another thread's)
+    """Waits until an index that is large enough for an approximate structure searches by it."""
+    while (await index.health()).structure != APPROXIMATE.get(name, (await index.health()).structure):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     return index
 
@@ -141,6 +197,9 @@ FILTERS: tuple[dict[str, Any], ...] = (
     {"field": "source", "op": "in", "value": ["https://example.org/x?y=1&z='2'"]},
     {"field": "width", "op": "gt", "value": 120.5},
     {"field": "width", "op": "in", "value": [0, 101, 102.5]},
+    {"field": "width", "op": "in", "value": [101, -1e300, 1e19]},
+    {"field": "width", "op": "lt", "value": 1e300},
+    {"not": {"field": "width", "op": "gt", "value": 1e19}},
     {"field": "width", "op": "lt", "value": "200"},
     {"field": "height", "op": "lte", "value": 49.999},
     {"field": "height", "op": "gte", "value": 99.5},

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from index_records import (
     CONTRACT,
     COUNT,
+    DURABLE,
     OTHER_CONTRACT,
     RECORDS,
+    Name,
     Opener,
     assert_same_hits,
     assert_same_record,
@@ -57,7 +61,9 @@ async def test_another_contract_is_refused(durable: Opener) -> None:
     await index.close()
 
 
-async def test_a_second_owner_is_refused(durable: Opener) -> None:
+@pytest.mark.parametrize("name", [name for name in DURABLE if name != "milvus-server"])
+async def test_a_second_owner_is_refused(name: Name, tmp_path: Path) -> None:
+    durable = Opener(name, tmp_path)
     index = await durable()
     with pytest.raises(IndexLocked, match=r"in use by process \d+"):
         await durable()

@@ -133,3 +133,13 @@ async def test_concurrent_upserts_and_searches(opener: Opener) -> None:
     assert await index.count() == 80
     assert_same_record((await index.get(["id-041"]))[0], record(41))
     await index.close()
+
+
+async def test_a_sample_is_drawn_at_random(index: VectorIndex, full: VectorIndex) -> None:
+    assert (await index.sample(5)).vectors.shape == (0, DIM)
+    whole = await full.sample(2 * COUNT)
+    rows = {record.vector.tobytes(): record.payload.kind for record in RECORDS}
+    assert dict(zip([row.tobytes() for row in whole.vectors], whole.kinds, strict=True)) == rows
+    seen = [frozenset(row.tobytes() for row in (await full.sample(COUNT // 3)).vectors) for _ in range(4)]
+    assert {len(rows) for rows in seen} == {COUNT // 3}
+    assert len(set(seen)) > 1

@@ -5,16 +5,17 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from index_records import DURABLE, NAMES, Opener, axis, unit
+from index_records import DURABLE, NAMES, Opener, axis, opener_of, unit
 
 from retrieval.base import Hit, Payload, Record, TextQuery, VectorIndex
 from retrieval.errors import InvalidQuery, Unsupported
 from retrieval.filters import In, Not
 from retrieval.memory import MemoryIndex
 
-WITH_TEXTS = [name for name in NAMES if name != "milvus-lite"]
+WITH_TEXTS = [name for name in NAMES if name != "milvus-server"]
 WORDS = ("red", "dog", "door", "海边", "日落", "一只猫", "猫", "2024", "Straße", "café", "서울", "東京タワー")
 QUERIES = (
     "red dog",
@@ -31,8 +32,8 @@ QUERIES = (
 
 
 @pytest.fixture(params=WITH_TEXTS)
-def opener(request: pytest.FixtureRequest, tmp_path: object) -> Opener:
-    return Opener(request.param, tmp_path)  # type: ignore[arg-type]
+def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
+    return opener_of(request, tmp_path)
 
 
 def item(id: str, text: str | None = None, ocr_text: str | None = None, colour: str = "red") -> Record:
@@ -142,8 +143,9 @@ async def test_words_are_found_after_a_restart(name: str, tmp_path: object) -> N
     await index.close()
 
 
-async def test_an_index_without_it_says_which_has_it(tmp_path: object) -> None:
-    index: VectorIndex = await Opener("milvus-lite", tmp_path)()  # type: ignore[arg-type]
+@pytest.mark.parametrize("opener", [name for name in NAMES if name not in WITH_TEXTS], indirect=True)
+async def test_an_index_without_it_says_which_has_it(opener: Opener) -> None:
+    index: VectorIndex = await opener()
     with pytest.raises(Unsupported, match="embedded"):
         await index.search_text([TextQuery("red", 10)])
     await index.close()

@@ -16,20 +16,24 @@ from deployments.retriever import RetrieverWorker
 from retrieval.base import Payload, Query, Record
 from retrieval.embedded import EmbeddedIndex
 from retrieval.filters import In
+from retrieval.open import EmbeddedOptions
 
 AXES = np.eye(4, dtype=np.float32)
 
 
 def handle(worker: RetrieverWorker) -> Any:
     """What a Serve handle offers of the worker, in this process."""
-    names = ("search", "search_alone", "upsert", "get")
-    return SimpleNamespace(**{name: SimpleNamespace(remote=getattr(worker, name)) for name in names})
+
+    async def ask(version: int, call: str, *arguments: Any, fresh: bool = False, **_: Any) -> Any:
+        return await getattr(worker, call)(*arguments)
+
+    return SimpleNamespace(ask=SimpleNamespace(remote=ask))
 
 
 @pytest.mark.filterwarnings("ignore:Using extra keyword arguments:DeprecationWarning")  # importing ray.serve
 async def test_a_search_passes_one_that_waits_for_its_filter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    index = EmbeddedIndex(tmp_path, 4, "{}")
-    remote = RemoteIndex(handle(RetrieverWorker(index)))
+    index = EmbeddedIndex(tmp_path, 4, "{}", EmbeddedOptions())
+    remote = RemoteIndex(handle(RetrieverWorker(index)), 1)
     await remote.upsert([Record(f"{i}", AXES[i], Payload(kind="image", metadata={"n": i})) for i in range(4)])
     opened, read = threading.Event(), index._store.column
 

@@ -13,7 +13,8 @@ import pytest
 from retrieval.base import Payload, Query, Record
 from retrieval.embedded import EmbeddedIndex
 from retrieval.errors import StorageFull
-from retrieval.media import MediaStore
+from retrieval.media import FolderMedia
+from retrieval.open import EmbeddedOptions
 
 DIM = 128
 pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")]
@@ -37,7 +38,7 @@ def records(count: int, first: int) -> list[Record]:
 
 
 async def test_an_index_on_a_full_disk(small_disk: Path) -> None:
-    index = EmbeddedIndex(small_disk / "index", DIM, "{}")
+    index = EmbeddedIndex(small_disk / "index", DIM, "{}", EmbeddedOptions())
     kept, full = 0, None
     while full is None:
         try:
@@ -53,13 +54,13 @@ async def test_an_index_on_a_full_disk(small_disk: Path) -> None:
     ((hit,),) = await index.search([Query(stored[0].vector, 1)])  # type: ignore[union-attr]
     assert hit.id == "000000"
     await index.close()
-    index = EmbeddedIndex(small_disk / "index", DIM, "{}")
+    index = EmbeddedIndex(small_disk / "index", DIM, "{}", EmbeddedOptions())
     assert await index.count() == kept
     await index.close()
 
 
 def test_media_on_a_full_disk(small_disk: Path) -> None:
-    store = MediaStore(small_disk)
+    store = FolderMedia(small_disk)
     first = store.put(os.urandom(2_000_000))
     with pytest.raises(StorageFull):
         store.put(os.urandom(2_000_000))

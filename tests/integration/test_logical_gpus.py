@@ -12,7 +12,8 @@ import pytest
 
 SCRIPT = """
 import json, os, pathlib, shutil, sys, tempfile
-from cluster.app import deployment, encoder_options
+from cluster.app_options import encoder_options
+from cluster.deployment_options import deployment
 from cluster.environment import ray_environment
 from cluster.model_settings import EncoderSettings
 from cluster.section import ScaleSettings

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from retrieval.base import Payload, Query, Record
-from retrieval.errors import IndexLocked, IndexUnavailable
+from retrieval.errors import IndexFault, IndexLocked, IndexUnavailable
 from retrieval.milvus.connection import MilvusConnection
 from retrieval.open import MilvusOptions, open_index
 
@@ -30,15 +30,15 @@ async def test_a_server_that_does_not_answer(caplog: pytest.LogCaptureFixture) -
 
 
 async def test_an_error_of_milvus_is_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    connection = MilvusConnection(tmp_path, None, token="", deadline_s=5)
-    with caplog.at_level(logging.DEBUG), pytest.raises(IndexUnavailable) as caught:
-        await connection.run(lambda: connection.client.query("nowhere", filter="", timeout=5))
+    connection = MilvusConnection(tmp_path, deadline_s=5)
+    with caplog.at_level(logging.DEBUG), pytest.raises(IndexFault) as caught:
+        await connection.run(lambda by: connection.client.query("nowhere", filter="", timeout=by.left_s))
     assert "\n" not in str(caught.value)
     assert "nowhere" in str(caught.value)
     assert not [r for r in caplog.records if r.levelno >= logging.WARNING and r.name.startswith(("pymilvus", "milvus"))]
     connection.close()
     with pytest.raises(IndexUnavailable, match="closed"):
-        await connection.run(lambda: None)
+        await connection.run(lambda by: None)
 
 
 HOLD = """
@@ -46,7 +46,7 @@ import sys
 from pathlib import Path
 from retrieval.milvus.connection import MilvusConnection
 
-connection = MilvusConnection(Path(sys.argv[1]), None, "", 30)
+connection = MilvusConnection(Path(sys.argv[1]), 30)
 print("open", flush=True)
 sys.stdin.read()
 connection.close()

@@ -22,7 +22,8 @@ async def test_a_collection_that_lacks_a_column_is_refused(tmp_path: Path, monke
         return built
 
     with monkeypatch.context() as old:
-        old.setattr("retrieval.milvus.index.build_schema", build_as_before)
+        old.setattr("retrieval.milvus.collection.build_schema", build_as_before)
+        old.setattr("retrieval.milvus.collection.PAYLOAD_FIELDS", ("id", "kind"))
         await (await open_index("milvus", dim=4, contract_json=CONTRACT, path=tmp_path)).close()
     with pytest.raises(IncompatibleIndex, match="older Crossray and has no ocr_read, ocr_text: export it"):
         await open_index("milvus", dim=4, contract_json=CONTRACT, path=tmp_path)

@@ -11,11 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deployments.retriever import RetrieverDeployment, RetrieverOptions
+from deployments import retriever_deployment
+from deployments.index_places import IndexPlaces
+from deployments.remote import RemoteIndex
+from deployments.retriever_deployment import RetrieverDeployment, RetrieverOptions
 from encoders.fake import FakeEncoder
 from retrieval import EmbeddedOptions, MilvusOptions, open_index
 from retrieval.base import Payload, Query, Record
 from retrieval.errors import IndexUnavailable
+
+pytestmark = pytest.mark.filterwarnings("ignore:Using extra keyword arguments")  # importing ray.serve
 
 
 class EncoderHandle:
@@ -34,25 +39,40 @@ class Replica(RetrieverDeployment):
     def __del__(self) -> None: ...  # type: ignore[override]
 
 
+@pytest.fixture(autouse=True)
+def without_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replica's log is Serve's, of which there is none here."""
+    monkeypatch.setattr(retriever_deployment, "follow_serve", lambda: None)
+
+
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
+def running(tmp_path: Path) -> Iterator[tuple[Any, str]]:
+    """The server and its URI."""
     from milvus_lite.adapter.grpc.server import start_server_in_thread
 
     server, database, port = start_server_in_thread(str(tmp_path / "server.db"), host="127.0.0.1")
-    yield f"http://127.0.0.1:{port}"
+    yield server, f"http://127.0.0.1:{port}"
     server.stop(grace=2).wait()
     database.close()
 
 
+@pytest.fixture
+def server(running: tuple[Any, str]) -> str:
+    return running[1]
+
+
 @contextlib.asynccontextmanager
-async def retriever(folder: Path, uri: str, encoder: FakeEncoder) -> AsyncIterator[RetrieverDeployment]:
-    options = RetrieverOptions("milvus", folder, uri, EmbeddedOptions(), MilvusOptions(deadline_s=10))
+async def retriever(folder: Path, uri: str, encoder: FakeEncoder) -> AsyncIterator[RemoteIndex]:
+    places = IndexPlaces("milvus", folder, uri, EmbeddedOptions(), MilvusOptions(deadline_s=2))
+    options = RetrieverOptions(places, f"sqlite:///{folder}/state.sqlite3")
     deployment = Replica.__new__(Replica)
     await deployment.__init__(options, EncoderHandle(encoder))  # type: ignore[misc]
     try:
-        yield deployment
+        index = RemoteIndex(SimpleNamespace(ask=SimpleNamespace(remote=deployment.ask)), 1)
+        index.replica = deployment  # type: ignore[attr-defined]
+        yield index
     finally:
-        await deployment.close()
+        await deployment._versions.close()
 
 
 def item(encoder: FakeEncoder, id: str) -> Record:
@@ -62,14 +82,13 @@ def item(encoder: FakeEncoder, id: str) -> Record:
 
 async def test_a_server_by_uri(tmp_path: Path, server: str) -> None:
     encoder = FakeEncoder()
-    async with retriever(tmp_path / "data", server, encoder) as deployment:
+    async with retriever(tmp_path / "data", server, encoder) as index:
         record = item(encoder, "a")
-        (stored,) = await deployment.upsert([[record]])
-        assert stored.unwrap() is None
-        (hits,) = await deployment.search([Query(record.vector, 3)])
-        assert [hit.id for hit in hits.unwrap()] == ["a"]
-        assert server in (await deployment.health()).detail
-    assert not (tmp_path / "data").exists(), "a server keeps its own files"
+        await index.upsert([record])
+        hits = await index.search(Query(record.vector, 3))
+        assert [hit.id for hit in hits] == ["a"]
+        assert server in (await index.health()).detail
+    assert not (tmp_path / "data" / "milvus").exists(), "a server keeps its own files"
 
 
 async def test_a_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
@@ -78,12 +97,23 @@ async def test_a_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
             pass
 
 
+async def test_a_replica_stays_while_its_server_is_away(tmp_path: Path, running: tuple[Any, str]) -> None:
+    """Serve would replace one that is not healthy, by one that does not start."""
+    encoder = FakeEncoder()
+    async with retriever(tmp_path / "data", running[1], encoder) as index:
+        await index.replica.check_health()  # type: ignore[attr-defined]
+        running[0].stop(grace=None).wait()
+        await index.replica.check_health()  # type: ignore[attr-defined]
+        with pytest.raises(IndexUnavailable):
+            await index.search(Query(item(encoder, "a").vector, 3))
+
+
 async def test_two_encoders_share_a_server_and_no_collection(tmp_path: Path, server: str) -> None:
     for dim in (32, 48, 32):
         encoder = FakeEncoder(dim=dim)
-        async with retriever(tmp_path, server, encoder) as deployment:
-            await deployment.upsert([[item(encoder, f"of {dim}")]])
-            found = (await deployment.scan("", 10)).unwrap()
+        async with retriever(tmp_path / str(dim), server, encoder) as index:
+            await index.upsert([item(encoder, f"of {dim}")])
+            found = await index.scan("", 10)
             assert [(record.id, record.vector.shape) for record in found] == [(f"of {dim}", (dim,))]
 
 
@@ -93,5 +123,5 @@ async def test_a_collection_from_before_each_contract_had_an_alias_is_found(tmp_
     old = await open_index("milvus", dim=encoder.info.dim, contract_json=contract, uri=server)
     await old.upsert([item(encoder, "a")])
     await old.close()
-    async with retriever(tmp_path, server, encoder) as deployment:
-        assert (await deployment.count()).unwrap() == 1
+    async with retriever(tmp_path, server, encoder) as index:
+        assert await index.count() == 1

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import signal
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,66 +20,26 @@ from encoders import EncoderInput, Vectors, normalise
 from encoders.cache import GuardedCache, GuardLimits, RedisCache
 from encoders.cache.redis import PREFIX
 from encoders.fake import FakeEncoder
+from loadtests.redis_server import RedisServer, missing_for_redis
 
-BINARY = shutil.which("redis-server")
-pytestmark = pytest.mark.skipif(BINARY is None, reason="no redis-server: apt-get install redis-server")
+pytestmark = pytest.mark.skipif(missing_for_redis() is not None, reason=str(missing_for_redis()))
 
 DIM = 64
 CLIENTS = 16
 LIMITS = GuardLimits(failures=3, pause_s=0.3)
 
 
-class Server:
-    """A redis-server of our own on a loopback port, with a password."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"redis://:secret@127.0.0.1:{self.port}/0"
-
-    def start(self) -> None:
-        options = {"port": self.port, "bind": "127.0.0.1", "dir": self._folder, "save": "", "requirepass": "secret"}
-        command = [str(BINARY), *(str(part) for name, value in options.items() for part in (f"--{name}", value))]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return
-            except OSError:
-                time.sleep(0.02)
-        raise TimeoutError("redis-server did not start")
-
-    def signal(self, number: int) -> None:
-        assert self._process is not None
-        self._process.send_signal(number)
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path)
-    server.start()
-    yield server
-    server.kill()
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path, password="secret") as server:
+        yield server
 
 
 def vector(number: int) -> Vectors:
     return normalise(np.random.default_rng(number).standard_normal(DIM))
 
 
-async def test_what_was_put_is_found_by_another_client(server: Server) -> None:
+async def test_what_was_put_is_found_by_another_client(server: RedisServer) -> None:
     first, second = RedisCache(server.url, DIM), RedisCache(server.url, DIM)
     await first.put_many({b"a": vector(1), b"b": vector(2)})
     found = await second.get_many([b"b", b"c", b"a"])
@@ -95,7 +51,7 @@ async def test_what_was_put_is_found_by_another_client(server: Server) -> None:
     await second.close()
 
 
-async def test_damaged_or_foreign_entries_are_misses(server: Server) -> None:
+async def test_damaged_or_foreign_entries_are_misses(server: RedisServer) -> None:
     cache = RedisCache(server.url, DIM)
     await cache.put_many({b"whole": vector(1), b"cut": vector(2)})
     await cache._client.setrange(PREFIX + b"cut", 40, b"\x00\x01\x02\x03")
@@ -116,7 +72,7 @@ async def test_nothing_is_asked_of_the_server_before_the_first_use() -> None:
 class Load:
     """Clients that ask for texts, some new and some asked before, until they are told to stop."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: RedisServer) -> None:
         self.errors: list[str] = []
         self.failed: list[BaseException] = []
         self._encoder = FakeEncoder(dim=DIM)
@@ -167,7 +123,7 @@ class Load:
         await self._worker.close()
 
 
-async def test_killed_under_load_no_request_fails_and_it_is_used_again_once_it_is_back(server: Server) -> None:
+async def test_killed_under_load_no_request_fails_and_it_is_used_again_once_it_is_back(server: RedisServer) -> None:
     load = Load(server)
     await load.hits(20)
     server.kill()
@@ -179,7 +135,7 @@ async def test_killed_under_load_no_request_fails_and_it_is_used_again_once_it_i
     assert load.failed == []
 
 
-async def test_hung_under_load_no_request_fails(server: Server) -> None:
+async def test_hung_under_load_no_request_fails(server: RedisServer) -> None:
     load = Load(server)
     await load.hits(20)
     server.signal(signal.SIGSTOP)
@@ -191,7 +147,9 @@ async def test_hung_under_load_no_request_fails(server: Server) -> None:
     assert load.failed == []
 
 
-async def test_a_wrong_password_costs_nothing_but_the_cache(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_wrong_password_costs_nothing_but_the_cache(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
     errors: list[str] = []
     url = server.url.replace("secret", "wrong-secret")
     cache = GuardedCache(RedisCache(url, DIM), LIMITS, on_error=errors.append)

@@ -9,7 +9,9 @@ from cluster.settings import load_settings
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_reranker_that_may_sleep() -> None:
-    from cluster.app import build_app, ingress_options, reranker_options, scale_options
+    from cluster.app import build_app
+    from cluster.app_options import ingress_options, reranker_options
+    from cluster.deployment_options import scale_options
 
     settings = load_settings("qwen-rerank")
     options = scale_options(settings.rerank.scale)

@@ -17,6 +17,7 @@ from pathlib import Path
 from PIL import Image
 from deployments.batch_queue import BatchLimits
 from deployments.encoder import EncoderWorker
+from deployments.item_files import ItemFiles
 from deployments.items import ItemService
 from deployments.local import LocalEncoder, LocalIndex
 from deployments.prepare_pool import PreparePool
@@ -24,7 +25,7 @@ from deployments.schemas.items import Item
 from deployments.stages import Stages
 from encoders.fake import FakeEncoder
 from encoders.images import ImageLimits
-from retrieval import MediaStore, open_index
+from retrieval import FolderMedia, open_index
 
 async def main(folder):
     encoder = FakeEncoder()
@@ -32,8 +33,9 @@ async def main(folder):
     index = await open_index(
         "embedded", dim=64, contract_json=encoder.info.contract.to_json(), path=folder / "index"
     )
-    media, info = MediaStore(folder / "media"), encoder.info
-    items = ItemService(LocalEncoder(worker), LocalIndex(index), media, info, ImageLimits())
+    info, limits, rows = encoder.info, ImageLimits(), LocalIndex(index)
+    files = ItemFiles(FolderMedia(folder / "media"), rows, limits, sole_writer=True, thumbnails=True)
+    items = ItemService(LocalEncoder(worker), rows, files, info, limits)
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8), "red").save(buffer, "PNG")
     os.write(1, b"begin")

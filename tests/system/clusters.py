@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,15 +18,26 @@ from typing import Any
 import httpx
 import psutil
 
-from cluster.supervisor import free_port
+from cluster.ports import free_port
 
 START_S = 180
 """Ray starts in seconds on an idle machine; tests share theirs with others."""
 
 
-def crossray(*arguments: str, env: dict[str, str], timeout_s: float = START_S) -> subprocess.CompletedProcess[str]:
-    """Runs a command to its end."""
-    command = [sys.executable, "-m", "cluster.cli", *arguments]
+@contextmanager
+def alone(what: str) -> Iterator[None]:
+    """Nobody else on this machine is inside: two clusters that start at once take longer than Ray gives its node, 30 s,
+    on few cores."""
+    with Path(tempfile.gettempdir(), f"crossray-tests-{what}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def crossray(
+    *arguments: str, env: dict[str, str], timeout_s: float = START_S, behind: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command to its end, `behind` another that runs it."""
+    command = [*behind, sys.executable, "-m", "cluster.cli", *arguments]
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout_s, check=False)
 
 
@@ -34,7 +47,14 @@ class Cluster:
 
     root: Path
     settings: dict[str, str] = field(default_factory=dict)
-    port: int = field(default_factory=lambda: free_port("127.0.0.1"))
+    profile: str = "local"
+    port: int = field(default_factory=free_port)
+    host: str = "127.0.0.1"
+    """Where it is reached from here."""
+    behind: Sequence[str] = ()
+    """What its commands are run by."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """Of every request."""
 
     @property
     def data_dir(self) -> Path:
@@ -42,7 +62,7 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def env(self) -> dict[str, str]:
@@ -60,20 +80,35 @@ class Cluster:
         }
 
     def up(self, **settings: str) -> subprocess.CompletedProcess[str]:
-        return crossray("up", "--detach", "--profile", "local", "--json", env=self.env | settings)
+        with alone("start"):
+            options = ("--detach", "--profile", self.profile, "--json")
+            return crossray("up", *options, env=self.env | settings, behind=self.behind)
 
     def down(self) -> subprocess.CompletedProcess[str]:
-        return crossray("down", "--json", env=self.env)
+        return crossray("down", "--json", env=self.env, behind=self.behind)
 
     def status(self) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(crossray("status", "--json", env=self.env).stdout)
         return answer
 
     def http(self, timeout_s: float = 60) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=timeout_s, trust_env=False)
+        return httpx.Client(base_url=self.url, timeout=timeout_s, trust_env=False, headers=self.headers)
 
     def run_file(self) -> Path:
         return self.data_dir / "run.json"
+
+    @property
+    def metrics_url(self) -> str:
+        """What a Prometheus scrapes."""
+        return str(json.loads(self.run_file().read_text())["metrics_url"])
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of a metric's series that have these labels, as they are exported now."""
+        with httpx.Client(timeout=10, trust_env=False) as http:
+            lines = http.get(self.metrics_url).text.splitlines()
+        wanted = [f'{label}="{value}"' for label, value in labels.items()]
+        own = (line for line in lines if line.startswith(name + "{") and all(one in line for one in wanted))
+        return sum(float(line.rpartition(" ")[2]) for line in own)
 
     def supervisor(self) -> psutil.Process:
         return psutil.Process(json.loads(self.run_file().read_text())["pid"])
@@ -94,7 +129,9 @@ class Cluster:
         return None
 
     def media_files(self) -> list[str]:
-        return sorted(path.name for path in (self.data_dir / "media").rglob("*") if path.is_file())
+        """The addresses of all files, of those derived from images too: each is there only with its image."""
+        files = (path.name for path in (self.data_dir / "media").rglob("*") if path.is_file())
+        return sorted({name.partition(".")[0] for name in files})
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float, what: str) -> None:
@@ -138,3 +175,4 @@ def started(cluster: Cluster) -> Iterator[Cluster]:
         end(left)
     assert down.returncode == 0, down.stderr
     assert left == [], "processes outlived crossray down"
+    assert "SIGTERM received" not in (cluster.data_dir / "crossray.log").read_text(), "it was ended, and did not stop"

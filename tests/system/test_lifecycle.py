@@ -10,10 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
-from tests.system.clusters import Cluster, crossray, end, is_ready, wait_until
+from tests.system.clients import THREADS, load_on
+from tests.system.clusters import Cluster, alone, crossray, end, is_ready, wait_until
 
 
 def is_bound(port: int) -> bool:
@@ -27,51 +29,69 @@ def existing(cluster: Cluster, ids: list[str]) -> list[str]:
     return answer
 
 
-@pytest.mark.timeout(900)  # three cold starts
+@pytest.mark.timeout(900)  # two cold starts
 def test_a_life_beside_another_cluster(cluster: Cluster, tmp_path: Path) -> None:
-    """Up, down, up, killed, up in the foreground, Ctrl-C. The shared cluster runs all the while."""
-    mine = Cluster(tmp_path)
+    """Two ups at once, killed, up in the foreground, Ctrl-C, down. The shared cluster runs all the while."""
+    mine = Cluster(tmp_path, {"CROSSRAY_ENCODER__OPTIONS": '{"work_s": 0.3}'})
     ids = [f"kept-{number}" for number in range(50)]
     processes: list[psutil.Process] = []
     try:
-        # RAY_ADDRESS names some other cluster: ours must not join it.
-        up = mine.up(RAY_ADDRESS="127.0.0.1:1")
-        assert up.returncode == 0, up.stderr
-        assert json.loads(up.stdout) == {k: v for k, v in mine.status().items() if k != "health"}
-        assert (json.loads(up.stdout)["url"], json.loads(up.stdout)["state"]) == (mine.url, "ready")
+        assert_one_of_two_ups(mine)
         processes = mine.processes()
-        with mine.http() as http:
+        with httpx.Client(base_url=mine.status()["url"], trust_env=False, timeout=60) as http:
             items = [{"id": id, "text": f"item {id}"} for id in ids]
             assert http.post("/v1/items", json={"items": items}).status_code == 200
         assert is_ready(cluster), "two clusters run side by side"
-
-        assert mine.down().returncode == 0
-        assert_gone(mine, processes)
-        assert mine.down().stdout.strip().endswith("}"), "down twice is fine"
-        status = crossray("status", "--json", env=mine.env)
-        assert status.returncode == 1
-
-        assert mine.up().returncode == 0
-        processes = mine.processes()
-        assert existing(mine, ids) == ids
         mine.supervisor().kill()
         assert_gone(mine, processes, "after its supervisor was killed")
 
         foreground = in_foreground(mine)
         processes = mine.processes()
         assert existing(mine, ids) == ids
-        foreground.send_signal(signal.SIGINT)
+        with load_on(mine, "stop") as load:
+            wait_until(lambda: len(load.acknowledged) >= 2 * THREADS, 60, "requests are under way")
+            foreground.send_signal(signal.SIGINT)
         assert foreground.wait(60) in (0, 130)
+        assert load.dropped == [], "requests under way are answered before it stops"
+        assert [one for one in load.refused if not one.startswith("503") or "stopping" not in one] == []
         assert_gone(mine, processes)
+        assert mine.down().returncode == 0, "down where nothing runs is fine"
+        assert crossray("status", "--json", env=mine.env).returncode == 1
+        assert os.listdir(mine.data_dir)  # noqa: PTH208 - the data stays
     finally:
         end(processes)
     assert is_ready(cluster)
 
 
+def assert_one_of_two_ups(mine: Cluster) -> None:
+    """Of two at once one starts, and the other says why not. RAY_ADDRESS names some other cluster: ours must not
+    join it."""
+    command = [sys.executable, "-m", "cluster.cli", "up", "--detach", "--profile", "local", "--json"]
+    with alone("start"):
+        ups = [
+            subprocess.Popen(
+                command,
+                env=mine.env | {"CROSSRAY_HTTP__PORT": str(mine.port + n), "RAY_ADDRESS": "127.0.0.1:1"},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for n in range(2)
+        ]
+        said = [up.communicate(timeout=180) for up in ups]
+    assert sorted(up.returncode for up in ups) == [0, 1], said
+    told = {up.returncode: words for up, words in zip(ups, said, strict=True)}
+    assert "already running" in told[1][1] or "in use" in told[1][1]
+    assert json.loads(told[0][0]) == {k: v for k, v in mine.status().items() if k != "health"}
+    assert json.loads(told[0][0])["state"] == "ready"
+    assert mine.status()["health"]["status"] == "ok"
+
+
 def in_foreground(cluster: Cluster) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "cluster.cli", "up", "--profile", "local"]
-    process = subprocess.Popen(command, env=cluster.env, stderr=subprocess.DEVNULL, start_new_session=True)
-    wait_until(lambda: process.poll() is not None or is_ready(cluster), 180, "ready in the foreground")
+    with alone("start"):
+        process = subprocess.Popen(command, env=cluster.env, stderr=subprocess.DEVNULL, start_new_session=True)
+        wait_until(lambda: process.poll() is not None or is_ready(cluster), 180, "ready in the foreground")
     assert process.poll() is None
     return process
 
@@ -97,27 +117,3 @@ def test_an_encoder_that_cannot_load_is_told_in_one_line(tmp_path: Path) -> None
     assert len(last) < 600
     assert processes == [], "what did not start is not left running"
     assert not is_bound(mine.port)
-
-
-def test_two_ups_at_once_leave_one_cluster(tmp_path: Path) -> None:
-    mine = Cluster(tmp_path)
-    command = [sys.executable, "-m", "cluster.cli", "up", "--detach", "--profile", "local"]
-    ups = [
-        subprocess.Popen(
-            command, env=mine.env | {"CROSSRAY_HTTP__PORT": str(mine.port + n)}, stderr=subprocess.PIPE, text=True
-        )
-        for n in range(2)
-    ]
-    try:
-        said = [up.communicate(timeout=180)[1] for up in ups]
-        assert sorted(up.returncode for up in ups) == [0, 1], said
-        refused = said[[up.returncode for up in ups].index(1)]
-        assert "already running" in refused or "in use" in refused
-        assert mine.status()["health"]["status"] == "ok"
-    finally:
-        processes = mine.processes() if mine.run_file().exists() else []
-        mine.down()
-        _, left = psutil.wait_procs(processes, timeout=15)
-        end(left)
-    assert left == []
-    assert os.listdir(mine.data_dir)  # noqa: PTH208 - the data stays

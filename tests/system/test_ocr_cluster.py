@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,11 @@ import pytest
 from PIL import Image
 
 from loadtests.made_up_pages import PAGES, character_error_rate, draw, font_path, text_of
-from tests.system.clusters import Cluster, started, wait_until
+from tests.system.clusters import Cluster, wait_until
 
+PAGES_ONLY = {"collection": "pages"}
 READ_S = 240
 """A page takes a CPU second, on cores that the tests share."""
-
-
-@pytest.fixture
-def reading_cluster(tmp_path: Path) -> Iterator[Cluster]:
-    with started(Cluster(tmp_path, settings={"CROSSRAY_OCR__ENABLED": "true"})) as cluster:
-        yield cluster
 
 
 def page_png(name: str, font: Path) -> str:
@@ -32,25 +26,27 @@ def page_png(name: str, font: Path) -> str:
 
 
 def items(http: httpx.Client) -> dict[str, Any]:
-    return {item["id"]: item for item in http.get("/v1/items").json()["items"]}
+    return {item["id"]: item for item in http.get("/v1/items", params=PAGES_ONLY).json()["items"]}
 
 
 def count_read(http: httpx.Client) -> int:
     return sum(item["ocr_text"] is not None for item in items(http).values())
 
 
-def test_pages_are_found_by_what_is_printed_on_them_even_after_a_kill(reading_cluster: Cluster) -> None:
+def test_pages_are_found_by_what_is_printed_on_them_even_after_a_kill(working_cluster: Cluster) -> None:
     font = font_path()
     if font is None:
         pytest.skip("no font with Chinese glyphs: run  pip install pylopdf-fonts-zh-cn==0.1.1")
-    with reading_cluster.http() as http:
+    with working_cluster.http() as http:
+        assert http.post("/v1/collections", json={"name": "pages"}).status_code == 201
         for name in PAGES:
-            answer = http.post("/v1/items", json={"id": name, "image": page_png(name, font), "metadata": {"n": 1}})
+            page = {"id": name, "image": page_png(name, font), "metadata": {"n": 1}}
+            answer = http.post("/v1/items", json=page | PAGES_ONLY)
             assert answer.status_code == 201, answer.text
-        by_vector = http.post("/v1/search", json={"id": "en-1", "top_k": 10}).json()
+        by_vector = http.post("/v1/search", json={"id": "en-1", "top_k": 10} | PAGES_ONLY).json()
         assert len(by_vector["hits"]) == len(PAGES) - 1
         wait_until(lambda: count_read(http) >= 1, READ_S, "the first page is read")
-        reader = reading_cluster.replica("Ocr")
+        reader = working_cluster.replica("Ocr")
         assert reader is not None
         reader.kill()
         wait_until(lambda: count_read(http) == len(PAGES), READ_S, "all pages are read")
@@ -60,6 +56,7 @@ def test_pages_are_found_by_what_is_printed_on_them_even_after_a_kill(reading_cl
             assert found[name]["metadata"] == {"n": 1}
         for part, name in (("apricot TART", "en-1"), ("桂花酸梅汤", "zh-1")):
             condition = {"field": "ocr_text", "op": "contains", "value": part}
-            answer = http.post("/v1/search", json={"text": "show me a cat", "rewrite": "template", "filter": condition})
+            body = {"text": "show me a cat", "rewrite": "template", "filter": condition}
+            answer = http.post("/v1/search", json=body | PAGES_ONLY)
             assert [hit["id"] for hit in answer.json()["hits"]] == [name]
             assert answer.json()["rewritten_query"] == "a cat"

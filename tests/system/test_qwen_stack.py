@@ -1,5 +1,5 @@
-"""The whole stack with a tiny Qwen3-VL on the CPU: commands and HTTP, one data folder under two encoders, reranking and
-rewriting queries."""
+"""The whole stack with a tiny Qwen3-VL on the CPU: commands and HTTP, one data folder under two encoders, and rewriting
+queries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from cluster.settings import PROFILES
-from tests.system.clusters import Cluster, crossray, started, wait_until
+from tests.system.clusters import Cluster, crossray, started
 from tests.tiny.inputs import picture
 from tests.tiny.parrot import build_parrot_qwen3_vl
 from tests.tiny.qwen3_vl import build_tiny_qwen3_vl
@@ -27,20 +27,15 @@ TEXTS = ("a cat on a sofa", "two dogs run on the beach", "沙发上的猫")
 class Profiled(Cluster):
     """A cluster under a profile file, without the fake encoder that the other tests set."""
 
-    profile: Path
-
     @property
     def env(self) -> dict[str, str]:
         return {name: value for name, value in super().env.items() if name != "CROSSRAY_ENCODER__NAME"}
-
-    def up(self, **settings: str) -> Any:
-        return crossray("up", "--detach", "--profile", str(self.profile), env=self.env | settings)
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("models")
-    kinds = ("embedding", "instruct", "reranker")
+    kinds = ("embedding", "instruct")
     built = {kind: build_tiny_qwen3_vl(root / f"tiny-{kind}", kind) for kind in kinds}  # type: ignore[arg-type]
     return built | {"parrot": build_parrot_qwen3_vl(root / "parrot-instruct", " a cat")}
 
@@ -54,7 +49,7 @@ def encoder_profile(path: Path, encoder: dict[str, Any], **sections: Any) -> Pat
 
 @contextmanager
 def under(cluster: Profiled, profile: Path) -> Iterator[httpx.Client]:
-    cluster.profile = profile
+    cluster.profile = str(profile)
     with started(cluster), cluster.http() as http:
         yield http
 
@@ -95,47 +90,18 @@ def test_two_encoders_on_one_data_folder(tmp_path: Path, models: dict[str, Path]
         second, beside = http.get("/v1/models").json()["data"]
         assert_both_are_up(http, second, beside)
         assert second["fingerprint"] != first["fingerprint"]
-        assert http.post("/v1/search", json={"text": TEXTS[0]}).json()["hits"] == [], "a collection of its own"
+        refused = http.post("/v1/search", json={"text": TEXTS[0]})
+        assert refused.status_code == 503, "what is stored is of an encoder that does not run"
+        assert "crossray reindex" in refused.json()["error"]["message"]
+        done = crossray("reindex", "--encoder", "qwen3-vl", "--json", env=cluster.env)
+        assert done.returncode == 0, done.stderr
+        assert http.get("/v1/models").json()["data"][0]["fingerprint"] == second["fingerprint"]
+        assert_each_finds_itself(http, photos)
         stale = http.post("/v1/search", json={"text": TEXTS[0], "fingerprint": first["fingerprint"]})
         assert stale.status_code == 409
         assert_rewrites_by_the_model(http)
-        index(cluster, photos)
         assert search(cluster, "--image", str(photos / "1.png"))["hits"][0]["source"].endswith("1.png")
-
-    with under(cluster, embedding) as http:
-        assert http.get("/v1/models").json()["data"][0]["fingerprint"] == first["fingerprint"]
-        assert_each_finds_itself(http, photos)
         assert http.get("/health/ready").json()["count"] == 6
-
-
-def test_a_sleeping_reranker_wakes(tmp_path: Path, models: dict[str, Path]) -> None:
-    """The fake encoder with the tiny reranker, which has no replica until it is asked for."""
-    settings = {
-        "CROSSRAY_RERANK__ENABLED": "true",
-        "CROSSRAY_RERANK__OPTIONS": json.dumps({"model": str(models["reranker"])}),
-        "CROSSRAY_RERANK__SCALE": json.dumps({"min_replicas": 0, "max_replicas": 1, "num_cpus": 0.1}),
-    }
-    cluster = Cluster(tmp_path, settings)
-    with started(cluster), cluster.http() as http:
-        items: list[dict[str, Any]] = [{"id": f"text-{n}", "text": text} for n, text in enumerate(TEXTS)]
-        assert http.post("/v1/items", json={"items": items}).status_code == 200
-        assert cluster.replica("Reranker") is None
-        body = {"text": "a cat on a beach", "top_k": 3}
-        dense = http.post("/v1/search", json=body).json()
-        hasty = body | {"rerank": {"deadline_ms": 50, "margin": None}}
-        asleep = http.post("/v1/search", json=hasty).json()
-        assert asleep["stages"][1]["did"] == "skipped", asleep["stages"]
-        assert "waking up" in asleep["stages"][1]["reason"]
-        assert [hit["id"] for hit in asleep["hits"]] == [hit["id"] for hit in dense["hits"]]
-        wait_until(lambda: cluster.replica("Reranker") is not None, 180, "the search that could not wait woke it")
-
-        patient = body | {"rerank": {"deadline_ms": 60_000, "margin": None}}
-        reranked = http.post("/v1/search", json=patient, timeout=120).json()
-        assert reranked["stages"][1]["did"] == "reranked", reranked["stages"]
-        answer = http.post("/v1/rerank", json={"query": body["text"], "documents": list(TEXTS)}).json()
-        assert answer["model"] == "qwen3-vl-reranker"
-        direct = {f"text-{row['index']}": row["relevance_score"] for row in answer["results"]}
-        assert {hit["id"]: hit["rerank_score"] for hit in reranked["hits"]} == pytest.approx(direct, abs=1e-5)
 
 
 def assert_both_are_up(http: httpx.Client, *models: dict[str, Any]) -> None:

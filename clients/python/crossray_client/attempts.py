@@ -63,7 +63,8 @@ class Attempts(Generic[T]):
         return self._pause(error, wanted_s, was_sent=status != 429)
 
     def _pause(self, error: Exception, wanted_s: float | None, *, was_sent: bool) -> Pause:
-        pause_s = self._retry.pause_s(self._made, wanted_s) if self._call.retried else None
+        may_repeat = self._call.retried == "always" or (self._call.retried == "unsent" and not was_sent)
+        pause_s = self._retry.pause_s(self._made, wanted_s) if may_repeat else None
         if pause_s is None or isinstance(error, ClientClosed):
             raise error
         self._may_have_worked |= was_sent

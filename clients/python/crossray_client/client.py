@@ -11,11 +11,11 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import httpx
 
 from crossray_client import calls
-from crossray_client.answers import Item, ItemPage
+from crossray_client.answers import Item, ItemPage, Job, Version
 from crossray_client.attempts import Pause
 from crossray_client.calls import Call
 from crossray_client.connection import Connection, answered
-from crossray_client.errors import Answered, NoAnswer
+from crossray_client.errors import Answered, NoAnswer, NotFound
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -48,21 +48,71 @@ class Client(Connection[httpx.BaseTransport]):
     embed = _method(calls.embed)
     match = _method(calls.match)
     rerank = _method(calls.rerank)
+    create_job = _method(calls.create_job)
+    upload_job = _method(calls.upload_job)
+    jobs = _method(calls.jobs)
+    job = _method(calls.job)
+    job_items = _method(calls.job_items)
+    retry_job = _method(calls.retry_job)
+    cancel_job = _method(calls.cancel_job)
+    collections = _method(calls.collections)
+    collection = _method(calls.collection)
+    create_collection = _method(calls.create_collection)
+    delete_collection = _method(calls.delete_collection)
+    reindex = _method(calls.reindex)
+    promote = _method(calls.promote)
+    drop_version = _method(calls.drop_version)
     models = _method(calls.models)
+    status = _method(calls.status)
     health = _method(calls.health)
+    alive = _method(calls.alive)
 
-    def pages(self, *, limit: int = 100, vectors: bool = False) -> Iterator[ItemPage]:
-        """All items by id, a page at a time. What is stored or deleted meanwhile may be in it or not."""
+    def pages(self, *, limit: int = 100, vectors: bool = False, collection: str | None = None) -> Iterator[ItemPage]:
+        """All items of a collection by id, a page at a time. What is stored or deleted meanwhile may be missing."""
         after: str | None = ""
         while after is not None:
-            page = self.page(after, limit=limit, vectors=vectors)
+            page = self.page(after, limit=limit, vectors=vectors, collection=collection)
             yield page
             after = page.next
 
-    def items(self, *, limit: int = 100, vectors: bool = False) -> Iterator[Item]:
-        """All items by id, fetched `limit` at a time."""
-        for page in self.pages(limit=limit, vectors=vectors):
+    def items(self, *, limit: int = 100, vectors: bool = False, collection: str | None = None) -> Iterator[Item]:
+        """All items of a collection by id, fetched `limit` at a time."""
+        for page in self.pages(limit=limit, vectors=vectors, collection=collection):
             yield from page.items
+
+    def all_jobs(self, *, limit: int = 20) -> Iterator[Job]:
+        """All jobs, the latest first, fetched `limit` at a time."""
+        before: str | None = None
+        while True:
+            page = self.jobs(before, limit=limit)
+            yield from page.jobs
+            if (before := page.next) is None:
+                return
+
+    def wait_for_job(self, id: str, *, every_s: float = 1.0, on_progress: Callable[[Job], None] | None = None) -> Job:
+        """The job once it has ended, looked at every so often; `on_progress` hears of each look. Raises NotFound."""
+        while True:
+            job = self.job(id)
+            if on_progress is not None:
+                on_progress(job)
+            if job.has_ended:
+                return job
+            self._closed.wait(every_s)
+
+    def wait_for_version(
+        self, name: str, id: int, *, every_s: float = 1.0, on_progress: Callable[[Version], None] | None = None
+    ) -> Version:
+        """The version once its build has ended, looked at every so often; `on_progress` hears of each look. It may have
+        been left ready, not live: `build.detail` says why. Raises NotFound where the build was ended by somebody."""
+        while True:
+            version = self.collection(name).version(id)
+            if version is None or version.state == "dropping":
+                raise NotFound(404, "version_not_found", f"{name} has no version {id}: its build was ended", "version")
+            if on_progress is not None:
+                on_progress(version)
+            if not version.is_under_way:
+                return version
+            self._closed.wait(every_s)
 
     def send(self, call: Call[T]) -> T:
         """Any call, one of your own too: sent, and sent again as the retry policy has it."""

@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import IO, Any, Generic, TypeVar
 
 import httpx
 
 from crossray_client.attempts import Attempts
 from crossray_client.calls import Call
 from crossray_client.errors import FINGERPRINT_HEADER, Answered, ClientClosed, NoAnswer
+from crossray_client.inputs import ImageSource
 from crossray_client.retry import Retry
 
 T = TypeVar("T")
@@ -30,6 +31,7 @@ class Connection(ABC, Generic[Transport]):
         self,
         url: str,
         *,
+        api_key: str | None = None,
         fingerprint: str | None = None,
         retry: Retry | None = None,
         timeout_s: float = 120.0,
@@ -38,7 +40,8 @@ class Connection(ABC, Generic[Transport]):
         trust_env: bool = True,
         transport: Transport | None = None,
     ) -> None:
-        """`fingerprint` pins the embedding space: a server whose vectors are of another one raises
+        """`api_key` goes with every request, as a bearer token; redirects are not followed, so it stays with this
+        server. `fingerprint` pins the embedding space: a server whose vectors are of another one raises
         FingerprintMismatch. `timeout_s` bounds each wait for bytes. `headers` go with every request. `trust_env` heeds
         the environment's proxies. `transport` replaces the network. Raises ValueError for what is no http(s) URL.
         """
@@ -50,7 +53,7 @@ class Connection(ABC, Generic[Transport]):
                 "base_url": self.url,
                 "timeout": httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),
                 "limits": httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-                "headers": dict(headers or {}),
+                "headers": dict(headers or {}) | _authorization(api_key),
                 "trust_env": trust_env,
                 "verify": _tls(trust_env),
                 "transport": transport,
@@ -92,12 +95,35 @@ class Connection(ABC, Generic[Transport]):
             request["headers"] = {FINGERPRINT_HEADER: self.fingerprint}
         if call.image is not None:
             image = call.image
-            content = image if isinstance(image, bytes) else files.enter_context(Path(image).open("rb"))  # noqa: SIM115
-            request["files"] = {"image": ("image", content, "application/octet-stream")}
+            request["files"] = {"image": ("image", self._opened(image, files), "application/octet-stream")}
+            request["data"] = dict(call.fields)
+        elif call.uploads:
+            request["files"] = [
+                (name, (_name(one, at), self._opened(one, files), "application/octet-stream"))
+                for at, (name, one) in enumerate(call.uploads)
+            ]
             request["data"] = dict(call.fields)
         elif call.json is not None:
             request["json"] = call.json
         return request
+
+    @staticmethod
+    def _opened(source: ImageSource, files: ExitStack) -> bytes | IO[bytes]:
+        return source if isinstance(source, bytes) else files.enter_context(Path(source).open("rb"))
+
+
+def _name(source: ImageSource, at: int) -> str:
+    """What the server is told an upload is called."""
+    return f"files[{at}]" if isinstance(source, bytes) else Path(source).name
+
+
+def _authorization(api_key: str | None) -> dict[str, str]:
+    """Raises ValueError for a key that no header can hold, without repeating it."""
+    if api_key is None:
+        return {}
+    if not api_key.isascii() or not api_key.isprintable() or not api_key.strip():
+        raise ValueError("the API key has characters that no key has, such as a line's end")
+    return {"Authorization": f"Bearer {api_key}"}
 
 
 @cache

@@ -58,7 +58,8 @@ class UnexpectedAnswer(ClientError):
 class ApiError(ClientError):
     """The server's error: `code` is stable for machines, `param` names the field at fault.
 
-    An error of something in between, a proxy say, has the code `http_error`.
+    An error of something in between, a proxy say, has the code `http_error`. `request_id` finds the request in the
+    server's logs, where the answer had one.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class ApiError(ClientError):
         retry_after_s: float | None = None,
     ) -> None:
         super().__init__(status, code, message, param, type, retry_after_s)
+        self.request_id: str | None = None
         self.status = status
         self.code = code
         self.message = message
@@ -113,6 +115,12 @@ class Answered:
 
 def api_error(answered: Answered, retry_after_s: float | None) -> ApiError:
     """The error that an unsuccessful answer stands for."""
+    error = _api_error(answered, retry_after_s)
+    error.request_id = answered.headers.get("x-request-id")
+    return error
+
+
+def _api_error(answered: Answered, retry_after_s: float | None) -> ApiError:
     status = answered.status
     kind = {404: NotFound, 429: Overloaded}.get(status, ApiError)
     try:

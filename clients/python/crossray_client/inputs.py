@@ -69,6 +69,7 @@ class NewItem:
     vector: Sequence[float] | None = None
     fingerprint: str | None = None
     ocr_text: str | None = None
+    collection: str | None = None
 
     def fields(self) -> dict[str, Any]:
         """Everything but the image."""
@@ -81,6 +82,7 @@ class NewItem:
             vector=vector,
             fingerprint=self.fingerprint,
             ocr_text=self.ocr_text,
+            collection=self.collection,
         )
 
     def body(self) -> dict[str, Any]:

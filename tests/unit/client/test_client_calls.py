@@ -77,7 +77,7 @@ def test_an_item_comes_back_as_it_was_stored(client: Any, photo: Photo) -> None:
     assert (got.created_at, got.width, got.height, got.vector) == (12.5, 32, 24, None)
     assert client.image(stored.id).content == path.read_bytes()
     assert client.image(stored.id).mime == "image/png"
-    assert client.thumbnail(stored.id).mime == "image/jpeg"
+    assert client.thumbnail(stored.id).mime == "image/webp"
     assert client.delete(stored.id).deleted
     for ask in (client.get, client.delete, client.image, client.thumbnail):
         with pytest.raises(NotFound) as caught:

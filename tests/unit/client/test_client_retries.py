@@ -96,6 +96,36 @@ def test_a_delete_that_never_arrived_is_not_done(answering: Answering, fault: in
         answering(Script(fault, 404), retry=QUICK).delete("a")
 
 
+def test_a_collection_or_version_whose_answer_was_lost_is_gone(answering: Answering) -> None:
+    assert answering(Script(503, 404), retry=QUICK).delete_collection("a").deleted
+    assert answering(Script(httpx.ReadError("reset"), 404), retry=QUICK).drop_version("a", 3).version == 3
+
+
+BEGUN: list[Callable[[Any], Any]] = [
+    lambda client: client.create_collection("a"),
+    lambda client: client.reindex("a"),
+    lambda client: client.promote("a", 1),
+]
+
+
+@pytest.mark.parametrize("begin", BEGUN)
+@pytest.mark.parametrize("fault", [503, 504, httpx.ReadError("reset")])
+def test_what_would_be_done_twice_is_not_sent_again(answering: Answering, begin: Any, fault: int | Exception) -> None:
+    server = Script(fault)
+    with pytest.raises((ApiError, NoAnswer)):
+        begin(answering(server, retry=QUICK))
+    assert server.count == 1
+
+
+@pytest.mark.parametrize("begin", BEGUN)
+@pytest.mark.parametrize("fault", [429, httpx.ConnectError("refused")])
+def test_but_where_it_cannot_have_arrived(answering: Answering, begin: Any, fault: int | Exception) -> None:
+    server = Script(fault, fault, 409)
+    with pytest.raises(ApiError, match="409"):
+        begin(answering(server, retry=QUICK))
+    assert server.count == 3
+
+
 def test_health_is_asked_once(answering: Answering) -> None:
     server = Script(httpx.ConnectError("refused"))
     with pytest.raises(NoAnswer):

@@ -1,6 +1,7 @@
-"""Clients that others wrote work unchanged: the `openai` package for embeddings, the `cohere` package for reranking.
+"""Clients that others wrote work unchanged: the `openai` package for embeddings, the `cohere` package for reranking;
+and LangChain's own machinery runs over our embeddings and retriever.
 
-Both are real, and talk to the real application over a socket.
+All are real, and talk to the real application over a socket.
 """
 
 from __future__ import annotations
@@ -13,6 +14,12 @@ import httpx
 import numpy as np
 import openai
 import pytest
+from langchain_core.runnables import RunnableLambda
+from langchain_core.vectorstores import InMemoryVectorStore
+
+from crossray_client import ApiError, Client, NewItem
+from crossray_client.langchain import CrossrayEmbeddings, CrossrayRetriever
+from tests.unit.client.conftest import picture
 
 TEXTS = ["a red boat", "蓝天", "a green tree"]
 
@@ -95,3 +102,35 @@ def test_cohere_reads_our_errors(url: str) -> None:
         client = cohere.ClientV2(api_key="none", base_url=url, httpx_client=http)
         with pytest.raises(cohere.BadRequestError, match="top_n"):
             client.rerank(model="fake-reranker", query="red", documents=RANKED, top_n=0)
+
+
+def test_langchain_embeds(url: str, vectors: np.ndarray) -> None:
+    with Client(url, trust_env=False) as client:
+        embeddings = CrossrayEmbeddings(client, model="fake")
+        many = [f"text {n}" for n in range(200)] + TEXTS
+        made = embeddings.embed_documents(many)
+        assert np.array_equal(np.array(made[200:], np.float32), vectors)
+        assert (len(made), embeddings.embed_documents([])) == (203, [])
+        assert asyncio.run(embeddings.aembed_query(TEXTS[0])) == embeddings.embed_query(TEXTS[0])
+        with pytest.raises(ApiError, match="poison"):
+            embeddings.embed_documents(["fine", "poison"])
+
+
+def test_langchain_retrieves(url: str) -> None:
+    with Client(url, trust_env=False) as client:
+        store = InMemoryVectorStore(CrossrayEmbeddings(client))
+        store.add_texts(RANKED)
+        assert store.similarity_search("red", k=1)[0].page_content == "red"
+        client.store(NewItem(text="red", id="a-red", source="wall", tags=["t"], metadata={"year": 2024, "crossray": 1}))
+        client.store(NewItem(image=picture("red"), id="red-photo", metadata={"source": "its own"}))
+        retriever = CrossrayRetriever(client=client, options={"top_k": 2})
+        found = {document.id: document for document in (retriever | RunnableLambda(list)).invoke("red")}
+        told = found["a-red"].metadata
+        assert (found["a-red"].page_content, told["source"], told["year"]) == ("red", "wall", 2024)
+        assert (told["crossray"]["kind"], told["crossray"]["tags"]) == ("text", ["t"])
+        assert told["crossray"]["score"] == pytest.approx(1, abs=1e-3)
+        photo = CrossrayRetriever(client=client, options={"target": "image"}).invoke("red")[0]
+        assert (photo.page_content, photo.metadata["source"]) == ("", "its own")
+        assert photo.metadata["crossray"]["image_url"] == "/v1/items/red-photo/image"
+        with pytest.raises(ApiError, match="top_k"):
+            CrossrayRetriever(client=client, options={"top_k": 0}).invoke("red")

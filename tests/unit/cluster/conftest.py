@@ -16,6 +16,8 @@ from cluster.client import Client
 from deployments.api import HttpLimits, build_api
 from deployments.batch_queue import BatchLimits
 from deployments.encoder import EncoderWorker
+from deployments.jobs.doorbells import CallDoorbell
+from deployments.jobs.options import Jobs
 from deployments.local import LocalEncoder, LocalIndex, LocalReranker
 from deployments.prepare_pool import PreparePool
 from deployments.rerank import RerankWorker
@@ -23,8 +25,10 @@ from deployments.services import build_services
 from encoders.fake import FakeEncoder
 from encoders.fake_reranker import FakeReranker
 from encoders.images import ImageLimits
-from retrieval import MediaStore
+from retrieval import FolderMedia, MilvusOptions, open_index
 from retrieval.memory import MemoryIndex
+from retrieval.open import Backend
+from tests.unit.deployments.job_stack import options
 
 Serve = Callable[..., AbstractContextManager[str]]
 
@@ -37,26 +41,43 @@ def served(
     *,
     http_port: int = 0,
     memory: MemoryIndex | None = None,
+    backend: Backend = "memory",
+    uri: str | None = None,
 ) -> Iterator[str]:
-    """The address of a server that ends with the block, and drops its connections. `memory` outlives it."""
+    """The address of a server that ends with the block, and drops its connections. `memory` outlives it; another index
+    is in the folder, or on the Milvus server at `uri`."""
     listening = socket.create_server(("127.0.0.1", http_port))
     started, servers = threading.Event(), []
 
     async def main() -> None:
         worker = EncoderWorker(encoder, BatchLimits(), pool=PreparePool(encoder.preparer, 1))
-        index = LocalIndex(MemoryIndex(encoder.info.dim) if memory is None else memory)
-        media = MediaStore(folder / "media")
+        opened = memory or await open_index(
+            backend,
+            dim=encoder.info.dim,
+            contract_json=encoder.info.contract.to_json(),
+            path=None if uri else folder / "index",
+            uri=uri,
+            milvus=MilvusOptions(alias=f"served_{folder.name}", consistency="session"),
+        )
+        index = LocalIndex(opened)
+        media = FolderMedia(folder / "media")
         scoring, port = None, None
         if reranker is not None:
             scoring = RerankWorker(reranker, BatchLimits(), pool=PreparePool(reranker.preparer, 1), media=media)
             port = LocalReranker(scoring, frozenset((reranker.info.name,)))
         services = build_services(LocalEncoder(worker), index, media, encoder.info, ImageLimits(), reranker=port)
-        app = build_api(services, HttpLimits())
+        jobs = Jobs(options(folder))
+        indexing = jobs.worker(services.items)
+        doorbell = CallDoorbell(lambda: indexing.work(1.0), max_workers=1, worker_items=1)
+        app = build_api(services, HttpLimits(), job_service=jobs.service(doorbell))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", ws="none"))
         servers.append(server)
         started.set()
         await server.serve(sockets=[listening])
+        await doorbell.close()
+        jobs.close()
         await worker.close()
+        await opened.close()
         if scoring is not None:
             await scoring.close()
 

@@ -4,29 +4,51 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from cluster.cli import build_app, main
 from cluster.telemetry import TELEMETRY_OFF
 
-COMMANDS = ("up", "down", "status", "index", "search", "match", "eval", "export", "import", "doctor", "model")
+
+def leaves(group: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command by what a person types, without the program's name."""
+    for word, command in group.commands.items():
+        yield from leaves(command, f"{name}{word} ") if hasattr(command, "commands") else [(f"{name}{word}", command)]
+
+
+ROOT = get_command(build_app())
+COMMANDS = dict(leaves(ROOT))
+HELPS = {name: command.help or "" for name, command in (COMMANDS | ROOT.commands).items()}  # type: ignore[attr-defined]
 HEAVY = ("numpy", "torch", "ray", "httpx", "httpx2", "fastapi", "faiss", "PIL", "pyarrow", "matplotlib")
 """Pydantic is not among them: typer loads it by itself."""
 
 
-@pytest.mark.parametrize("command", [*(name for name in COMMANDS if name != "model"), "model list", "model pull"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_teaches_by_examples_and_offers_json(command: str) -> None:
-    answer = CliRunner().invoke(build_app(), [*command.split(), "--help"])
+    answer = CliRunner().invoke(build_app(), [*command.split(), "--help"], env={"COLUMNS": "200"})
     assert answer.exit_code == 0
     usage, _, examples = answer.output.partition("Examples")
     assert f"Usage: crossray {command}" in usage.replace("Usage: root", "Usage: crossray")
     assert f"crossray {command}" in examples
     assert "--json" in examples.partition("Options")[2]
+
+
+@pytest.mark.parametrize("command", HELPS)
+def test_an_example_has_a_line_of_its_own(command: str) -> None:
+    answer = CliRunner().invoke(build_app(), [*command.split(), "--help"], env={"COLUMNS": "200"})
+    shown = {line.strip() for line in answer.output.splitlines()}
+    written = re.findall(r"^ *(crossray .*)$", HELPS[command], re.MULTILINE)
+    assert written
+    assert [line for line in written if line.strip() not in shown] == []
 
 
 @pytest.mark.parametrize("command", ["up", "doctor", "eval"])

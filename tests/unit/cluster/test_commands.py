@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
 from PIL import Image
+from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner, Result
 
 from cluster.cli import build_app
 from cluster.cli.search import search
+from cluster.client import Client
+from cluster.errors import ApiError, ClusterError
+from deployments.metrics import METRICS
 from encoders.fake import FakeEncoder
 from encoders.fake_reranker import FakeReranker
 from encoders.queries.rewrite import REWRITES
@@ -85,9 +90,40 @@ def test_a_contact_sheet_has_its_pictures_inside(crossray: Crossray, photos: Pat
     crossray.json("search", "--image", str(photos / "red.png"), "--html", str(sheet))
     page = sheet.read_text(encoding="utf-8")
     assert base64.b64encode((photos / "red.png").read_bytes()).decode() in page
-    assert page.count("data:image/jpeg;base64,") == 3
+    assert page.count("data:image/webp;base64,") == 3
     assert "a &lt;b&gt;red&lt;/b&gt; boat" in page
     assert "http://" not in page
+
+
+def test_a_mix_of_texts_an_image_and_a_stored_item(crossray: Crossray, photos: Path) -> None:
+    def first(*parts: str) -> str:
+        options = [word for part in parts for word in ("--mix", part)]
+        return Path(crossray.json("search", *options, "--target", "image")["hits"][0]["source"]).name
+
+    green = f"image:{photos / 'green.png'}"
+    assert first("text:red", f"{green}@0.2") == "red.png"
+    assert first("text:red@0.2", green) == "green.png"
+    assert first("text:red", "text:blue@0.9", "text:red@-1") == "blue.png", "a negative weight pushes away"
+    stored = crossray.json("search", "red", "--target", "image")["hits"][0]["id"]
+    others = [hit["id"] for hit in crossray.json("search", "--mix", f"id:{stored}", "--target", "image")["hits"]]
+    assert len(others) == 2
+    assert stored not in others
+    for bad in ("red", "text:", "colour:red", "image:", "text@2"):
+        with pytest.raises(ClusterError, match="--mix"):
+            crossray("search", "--mix", bad)
+    assert crossray("search", "red", "--mix", "text:blue").exit_code == 2
+    assert "--mix" in crossray("search", "--mix", "text:a@2", "--id", "x").stderr
+
+
+def test_a_search_that_folds_and_says_what_is_relevant(crossray: Crossray, photos: Path) -> None:
+    Image.new("RGB", (17, 16), "red").save(photos / "red-again.png")
+    crossray.json("index", str(photos))
+    options = ("search", "red", "--target", "image", "--duplicate-cosine", "0.9")
+    first = crossray.json(*options)["hits"][0]
+    assert len(first["duplicates"]) == 1
+    assert "and 1 like it" in crossray(*options).stdout
+    with pytest.raises(ApiError, match="min_relevance"):
+        crossray("search", "red", "--min-relevance", "0.5")
 
 
 def test_a_search_in_other_words(crossray: Crossray) -> None:
@@ -154,11 +190,60 @@ def test_index_lists_bad_files_and_fails_only_when_asked_or_when_all_did(crossra
     assert crossray("index", str(photos / "bad.jpg")).exit_code == 1
 
 
+def samples(file: Path) -> dict[tuple[str, str], float]:
+    """Of a file of metrics, by name and outcome, as Prometheus reads it."""
+    families = text_string_to_metric_families(file.read_text())
+    found = [sample for family in families for sample in family.samples]
+    assert {sample.labels["command"] for sample in found} == {"index"}
+    assert {sample.name for sample in found} <= {metric.name for metric in METRICS.values() if metric.by_command}
+    return {(sample.name, sample.labels.get("outcome", "")): sample.value for sample in found}
+
+
+def test_a_run_leaves_for_prometheus_how_it_ended(crossray: Crossray, photos: Path, tmp_path: Path) -> None:
+    file = tmp_path / "collector/crossray.prom"
+    crossray("index", str(photos), "--metrics-file", str(file))
+    fine = samples(file)
+    assert fine["crossray_run_succeeded", ""] == 1
+    assert (fine["crossray_run_items", "skipped"], fine["crossray_run_items", "failed"]) == (3, 0)
+    (photos / "bad.jpg").write_bytes(b"nothing")
+    crossray("index", str(photos), "--metrics-file", str(file))
+    assert samples(file)["crossray_run_succeeded", ""] == 0
+    assert samples(file)["crossray_run_items", "failed"] == 1
+    assert file.stat().st_mode & 0o777 == 0o644, "the collector is another user"
+
+
+def test_a_run_that_cannot_start_is_one_that_failed(crossray: Crossray, photos: Path, tmp_path: Path) -> None:
+    file = tmp_path / "crossray.prom"
+    with pytest.raises(ApiError, match="nowhere"):
+        crossray("index", str(photos), "--metrics-file", str(file), "--collection", "nowhere")
+    assert samples(file)["crossray_run_succeeded", ""] == 0
+    assert ("crossray_run_items", "indexed") not in samples(file)
+    assert samples(file)["crossray_run_ended_timestamp_seconds", ""] == pytest.approx(time.time(), abs=600)
+    with pytest.raises(ClusterError, match=r"\.prom"):
+        crossray("index", str(photos), "--metrics-file", str(tmp_path / "crossray.txt"))
+
+
 def test_export_and_import(crossray: Crossray, tmp_path: Path) -> None:
     file = str(tmp_path / "all.parquet")
     assert crossray.json("export", file)["items"] == 5
     assert crossray.json("import", file) == {"imported": 0, "skipped": 5, "failed": []}
     assert "5 items" in crossray("export", file).stdout
+
+
+def test_backup_and_restore(crossray: Crossray, tmp_path: Path) -> None:
+    folder = str(tmp_path / "backup")
+    assert crossray.json("backup", folder)["items"] == 5
+    restored = {"imported": 0, "skipped": 5, "failed": 0, "differing": []}
+    assert crossray.json("restore", folder) == restored
+    assert crossray.json("restore", folder, "--no-verify") == restored | {"differing": None}
+    nobody = ["restore", folder, "--check-only", "--url", "http://127.0.0.1:9"]
+    assert "5 items, all files whole" in CliRunner().invoke(build_app(), nobody, catch_exceptions=False).stdout
+    with Client(crossray.url) as client:
+        changed = next(client.pages(limit=5, vectors=False)).items[0]
+        client.store({"id": changed.id, "text": "something else"})
+    found = crossray("restore", folder)
+    assert found.exit_code == 1
+    assert f"{changed.id}: is not on the server as it is in the backup" in found.stderr
 
 
 def test_eval_prints_figures_beside_chance(photos: Path, tmp_path: Path) -> None:

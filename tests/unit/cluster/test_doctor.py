@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from pathlib import Path
 
@@ -47,6 +48,15 @@ def test_a_missing_package_is_wrong_only_where_it_is_needed(settings: Settings, 
         "missing: pymilvus",
         "pip install 'crossray[milvus]'",
     )
+
+
+def test_a_milvus_server_is_asked(settings: Settings) -> None:
+    assert "Milvus" not in {check.name for check in examine(settings)}
+    index = settings.index.model_copy(update={"backend": "milvus", "uri": "http://127.0.0.1:1"})
+    dead = named(examine(settings.model_copy(update={"index": index})), "Milvus")
+    assert dead.status == "wrong"
+    assert "127.0.0.1:1" in dead.detail
+    assert "CROSSRAY_INDEX__URI" in (dead.mend or "")
 
 
 @pytest.mark.parametrize(
@@ -117,3 +127,12 @@ def test_a_taken_port_is_wrong(settings: Settings) -> None:
 def test_a_server_that_does_not_answer_is_wrong(settings: Settings) -> None:
     check = named(examine(settings.model_copy(update={"url": "http://127.0.0.1:9"})), "server")
     assert check.status == "wrong"
+
+
+def test_an_object_store_that_shared_memory_cannot_hold_is_wrong(settings: Settings) -> None:
+    assert named(examine(settings), "shared memory").status == "ok"
+    size = shutil.disk_usage("/dev/shm").total
+    larger = settings.ray.model_copy(update={"object_store_bytes": size + 1})
+    check = named(examine(settings.model_copy(update={"ray": larger})), "shared memory")
+    assert check.status == "wrong"
+    assert "--shm-size" in (check.mend or "")

@@ -19,6 +19,8 @@ def test_it_runs_where_it_is_installed_and_the_ingress_is_direct(monkeypatch: py
     settings = load_settings("local")
     assert page_runs(settings)
     assert page_line(settings) == f"the web page: http://127.0.0.1:{settings.http.port}/ui/"
+    monkeypatch.setenv("CROSSRAY_AUTH__REQUIRED", "true")
+    assert page_runs(load_settings("local")), "it asks for a key by itself"
     monkeypatch.setenv("CROSSRAY_RAY__INGRESS", "proxy")
     assert page_obstacle(load_settings("local")) == "it needs ray.ingress: direct"
 

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from cluster.environment import ray_environment
 from cluster.errors import SettingsError
-from cluster.settings import MAX_IMAGE_PIXELS, ImageSettings, Settings, load_settings, profile_names
+from cluster.http_settings import MAX_IMAGE_PIXELS, ImageSettings
+from cluster.settings import Settings, load_settings, profile_names
 from encoders.images import ImageLimits
 from encoders.registry import load_encoder
 
@@ -55,7 +56,7 @@ def test_names_the_server_may_be_called_by(
     assert settings.http.served_hosts == served
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Ray's
-        from cluster.app import ingress_options
+        from cluster.app_options import ingress_options
     assert ingress_options(settings).http.allowed_hosts == served
 
 
@@ -112,6 +113,7 @@ def test_a_profile_may_be_a_file_of_ones_own(tmp_path: Path) -> None:
         ("CROSSRAY_HTTP__SCALE__MAX_REPLICAS", "2", r"http.scale.max_replicas: .*ray.ingress to proxy"),
         ("CROSSRAY_INDEX__SCALE__MAX_REPLICAS", "2", r"index: the embedded index has one owner"),
         ("CROSSRAY_ENCODER__SCALE__MIN_REPLICAS", "2", r"encoder.scale: min_replicas is 2, more than max_replicas 1"),
+        ("CROSSRAY_RAY__INGRESS", "haproxy", r"ray.ingress: HAProxy's own pages listen on every interface"),
         ("CROSSRAY_IMAGES__MAX_PIXELS", "89478486", r"images.max_pixels: .*89478485"),
     ],
 )

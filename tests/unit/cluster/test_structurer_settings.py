@@ -30,7 +30,8 @@ def test_its_checkpoint_is_looked_for_in_the_cache_folder(tmp_path: Path, monkey
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_its_replicas_and_the_ingress_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cluster.app import build_app, ingress_options, structurer_options
+    from cluster.app import build_app
+    from cluster.app_options import ingress_options, structurer_options
 
     monkeypatch.setenv("CROSSRAY_QUERIES__REWRITE", "model")
     monkeypatch.setenv("CROSSRAY_QUERIES__STRUCTURER", '{"deadline_ms": 250, "max_batch_size": 3}')

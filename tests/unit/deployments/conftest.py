@@ -15,7 +15,12 @@ from PIL import Image
 
 from deployments.api import HttpLimits, build_api
 from deployments.batch_queue import BatchLimits
+from deployments.calibration import MatchCalibration
 from deployments.encoder import EncoderWorker
+from deployments.errors import code_of
+from deployments.items import ItemService
+from deployments.jobs.options import Jobs
+from deployments.keys.ring import KeyRing
 from deployments.local import LocalEncoder, LocalIndex
 from deployments.ports import RerankPort, StructurePort
 from deployments.prepare_pool import PreparePool
@@ -25,8 +30,10 @@ from deployments.stages import Stages
 from encoders import Prepared, Vectors
 from encoders.fake import FakeEncoder
 from encoders.images import ImageLimits
-from retrieval import MediaStore, VectorIndex
+from retrieval import FolderMedia, MediaStore, VectorIndex
 from retrieval.memory import MemoryIndex
+from tests.unit.deployments.job_stack import CountingDoorbell, options
+from tests.unit.deployments.ocr_stack import Stack
 
 Picture = Callable[..., bytes]
 
@@ -56,6 +63,8 @@ class Api:
     errors: list[tuple[str, str]] = field(default_factory=list)
     reranks: list[str] = field(default_factory=list)
     rewrites: list[str] = field(default_factory=list)
+    jobs: Jobs | None = None
+    items: ItemService | None = None
 
     def files(self) -> list[str]:
         """Every file of the media store."""
@@ -86,12 +95,15 @@ async def running(
     index: VectorIndex | None = None,
     batches: BatchLimits | None = None,
     limits: HttpLimits | None = None,
+    keys: KeyRing | None = None,
     images: ImageLimits | None = None,
     reranker: RerankPort | None = None,
     rerank: RerankDefaults | None = None,
     structurer: StructurePort | None = None,
     rewrite: RewriteDefaults = NO_REWRITING,
     others: Sequence[FakeEncoder] = (),
+    media: MediaStore | None = None,
+    calibration: Callable[[], MatchCalibration | None] = lambda: None,
 ) -> AsyncIterator[Api]:
     images = images or ImageLimits()
     encoder = encoder or CountingEncoder(limits=images)
@@ -99,7 +111,7 @@ async def running(
     workers = [
         EncoderWorker(one, batches or BatchLimits(), pool=PreparePool(one.preparer, 1)) for one in (encoder, *others)
     ]
-    media = MediaStore(folder)
+    media = media or FolderMedia(folder)
     reranks: list[str] = []
     rewrites: list[str] = []
     services = build_services(
@@ -115,18 +127,23 @@ async def running(
         structurer=structurer,
         rewrite=rewrite,
         on_rewrite=rewrites.append,
+        calibration=calibration,
     )
     done: list[tuple[str, Stages]] = []
     errors: list[tuple[str, str]] = []
+    jobs = Jobs(options(folder.parent))
     app = build_api(
         services,
         limits or HttpLimits(),
-        on_done=lambda operation, stages: done.append((operation, stages)),
-        on_error=lambda operation, code: errors.append((operation, code)),
+        keys=keys,
+        job_service=jobs.service(CountingDoorbell()),
+        on_done=lambda operation, status, stages: done.append((operation, stages)),
+        on_error=lambda operation, error: errors.append((operation, code_of(error))),
     )
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://crossray") as http:
-        yield Api(http, encoder, index, media, folder, done, errors, reranks, rewrites)
+        yield Api(http, encoder, index, media, folder, done, errors, reranks, rewrites, jobs, services.items)
+    jobs.close()
     for worker in workers:
         await worker.close()
 
@@ -153,3 +170,10 @@ def picture() -> Picture:
         return out.getvalue()
 
     return make
+
+
+@pytest.fixture
+async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
+    stack = Stack(tmp_path)
+    yield stack
+    await stack.close()

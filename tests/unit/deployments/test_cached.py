@@ -17,6 +17,7 @@ from deployments.batch_queue import BatchLimits
 from deployments.cached import CachedEncoder, CacheOptions, open_cached
 from deployments.encoder import EncodeOutcome, EncoderWorker, EncodeTask
 from deployments.errors import Overloaded
+from deployments.item_files import ItemFiles
 from deployments.items import ItemService
 from deployments.local import LocalEncoder, LocalIndex
 from deployments.ports import EncodePort
@@ -31,7 +32,7 @@ from encoders.cache import SqliteCache
 from encoders.fake import FakeEncoder
 from encoders.images import ImageLimits
 from encoders.queries.rewrite import PLAIN
-from retrieval import MediaStore, open_index
+from retrieval import FolderMedia, open_index
 
 FAKE = FakeEncoder()
 
@@ -69,7 +70,7 @@ class Port:
         try:
             vector = FAKE.forward([FAKE.preparer(task.input, task.role)])[0]
         except InputError as error:
-            return EncodeOutcome(None, error, {"prepare": 0.001})
+            return EncodeOutcome(None, error, {"preprocess": 0.001})
         return EncodeOutcome(vector, None, {"encode": 0.01})
 
 
@@ -241,6 +242,19 @@ async def test_a_store_that_takes_nothing_costs_vectors_and_never_a_request(monk
     assert store.written == 5
 
 
+async def test_a_whole_batch_is_written_without_a_pause(monkeypatch) -> None:
+    """So that what is written a second is what the store can take, and not a batch a pause."""
+    monkeypatch.setattr(cached, "STORE_ITEMS", 2)
+    monkeypatch.setattr(cached, "STORE_PAUSE_S", 3600.0)
+    store = BlockedStore()
+    store.let.set()
+    encoder = CachedEncoder(Port(), store, "f")
+    await encoder.encode([text("a"), text("b"), text("c"), text("d")])
+    async with asyncio.timeout(10):  # and not an hour
+        await encoder.close()
+    assert store.written == 4
+
+
 def photo(seed: int) -> bytes:
     buffer = io.BytesIO()
     pixels = np.random.default_rng(seed).integers(0, 256, (24, 32, 3), dtype=np.uint8)
@@ -259,12 +273,14 @@ class Indexer:
         """How many forward batches ran, and where the time of a search by one of the photos went."""
         before = self.batches
         worker = EncoderWorker(
-            FAKE, BatchLimits(), pool=PreparePool(FAKE.preparer, 1), on_batch=lambda size, seconds: self._count()
+            FAKE, BatchLimits(), pool=PreparePool(FAKE.preparer, 1), on_batch=lambda *batch: self._count()
         )
         index = await open_index("memory", dim=FAKE.info.dim, contract_json=FAKE.info.contract.to_json())
         stages = Stages()
         async with opened(LocalEncoder(worker), self._folder) as port:
-            items = ItemService(port, LocalIndex(index), MediaStore(self._folder / "media"), FAKE.info, ImageLimits())
+            store, limits = FolderMedia(self._folder / "media"), ImageLimits()
+            files = ItemFiles(store, LocalIndex(index), limits, sole_writer=True)
+            items = ItemService(port, LocalIndex(index), files, FAKE.info, limits)
             stored = await asyncio.gather(
                 *(items.add(Item(image=data, source=name), Stages()) for name, data in photos.items())
             )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 
 import pytest
 
 from deployments.coalescer import Coalescer
+from deployments.errors import Overloaded
 
 
 class Callee:
@@ -35,11 +37,19 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
+async def one_after_the_other(coalesce: Coalescer[str, str], items: str) -> list[asyncio.Task[str]]:
+    """Each offered when the one before was sent or waits."""
+    tasks = []
+    for item in items:
+        tasks.append(asyncio.create_task(coalesce(item)))
+        await settle()
+    return tasks
+
+
 async def test_an_idle_callee_is_called_at_once_and_a_busy_one_gets_what_gathered() -> None:
     callee = Callee()
     coalesce = Coalescer(callee, max_items=8)
-    tasks = [asyncio.create_task(coalesce(item)) for item in "abcd"]
-    await settle()
+    tasks = await one_after_the_other(coalesce, "abcd")
     assert callee.calls == [["a"]]
     await callee.answer(0)
     assert callee.calls == [["a"], ["b", "c", "d"]]
@@ -47,11 +57,45 @@ async def test_an_idle_callee_is_called_at_once_and_a_busy_one_gets_what_gathere
     assert await asyncio.gather(*tasks) == ["A", "B", "C", "D"]
 
 
+async def test_what_is_asked_for_in_the_same_round_of_the_event_loop_travels_together() -> None:
+    callee = Callee()
+    encode, search = Coalescer(callee, max_items=8), Coalescer(callee, max_items=8)
+
+    async def both(item: str) -> str:
+        return await search(await encode(item))
+
+    tasks = [asyncio.create_task(both(item)) for item in "abc"]
+    await settle()
+    assert callee.calls == [["a", "b", "c"]]
+    await callee.answer(0)
+    assert callee.calls[1:] == [["A", "B", "C"]], "who waited for one call asks the next one together"
+    await callee.answer(1)
+    assert await asyncio.gather(*tasks) == ["A", "B", "C"]
+
+
+async def test_a_call_is_made_in_no_callers_context() -> None:
+    """Serve cancels what was called in the context of a request whose client went away: others' items with it."""
+    request = contextvars.ContextVar("request", default="nobody's")
+    seen = []
+
+    async def call(items: list[str]) -> list[str]:
+        seen.append((items, request.get()))
+        await asyncio.sleep(0)
+        return items
+
+    async def ask(item: str) -> str:
+        request.set(item)
+        return await coalesce(item)
+
+    coalesce = Coalescer(call, max_items=2)
+    await asyncio.gather(*(ask(item) for item in "abc"))
+    assert seen == [(["a", "b"], "nobody's"), (["c"], "nobody's")]
+
+
 async def test_a_whole_batch_does_not_wait() -> None:
     callee = Callee()
     coalesce = Coalescer(callee, max_items=2)
-    tasks = [asyncio.create_task(coalesce(item)) for item in "abc"]
-    await settle()
+    tasks = await one_after_the_other(coalesce, "abc")
     assert callee.calls == [["a"], ["b", "c"]], "the second call is full, so it waits behind the device, not here"
     await callee.answer(1)
     await callee.answer(0)
@@ -99,6 +143,7 @@ async def test_a_failed_call_fails_its_items_and_the_next_goes_on() -> None:
     callee = Callee()
     coalesce = Coalescer(callee, max_items=8)
     bad = asyncio.create_task(coalesce("explode"))
+    await settle()
     good = asyncio.create_task(coalesce("fine"))
     await settle()
     await callee.answer(0)
@@ -112,6 +157,7 @@ async def test_what_was_cancelled_before_it_was_sent_is_not_sent() -> None:
     callee = Callee()
     coalesce = Coalescer(callee, max_items=8)
     first = asyncio.create_task(coalesce("a"))
+    await settle()
     doomed = asyncio.create_task(coalesce("gone"))
     last = asyncio.create_task(coalesce("b"))
     await settle()
@@ -121,3 +167,45 @@ async def test_what_was_cancelled_before_it_was_sent_is_not_sent() -> None:
     await callee.answer(1)
     assert callee.calls == [["a"], ["b"]]
     assert await asyncio.gather(first, last) == ["A", "B"]
+
+
+async def test_beyond_what_may_be_held_back_is_refused_whole_and_a_single_large_call_is_not() -> None:
+    callee = Callee()
+    coalesce = Coalescer(callee, max_items=2, most_calls=lambda: 1, most_held=3)
+    alone = asyncio.create_task(coalesce.many(list("abcdefgh")))
+    await settle()
+    assert (callee.calls, coalesce.held()) == ([["a", "b"]], 6)
+    with pytest.raises(Overloaded, match="6 inputs wait"):
+        await coalesce("z")
+    for call in range(4):
+        await callee.answer(call)
+    assert await alone == list("ABCDEFGH")
+
+
+async def test_what_is_sent_at_once_is_not_held_back() -> None:
+    callee = Callee()
+    coalesce = Coalescer(callee, max_items=2, most_calls=lambda: 1, most_held=3)
+    tasks = [asyncio.create_task(coalesce(item)) for item in "abcde"]
+    await settle()
+    assert (callee.calls, coalesce.held()) == ([["a", "b"]], 3)
+    await callee.answer(0)
+    await callee.answer(1)
+    await callee.answer(2)
+    assert await asyncio.gather(*tasks) == list("ABCDE")
+
+
+async def test_what_its_caller_left_takes_no_room() -> None:
+    callee = Callee()
+    coalesce = Coalescer(callee, max_items=1, most_calls=lambda: 1, most_held=2)
+    first = asyncio.create_task(coalesce("a"))
+    await settle()
+    left = asyncio.create_task(coalesce.many(["b", "c"]))
+    await settle()
+    left.cancel()
+    await settle()
+    last = asyncio.create_task(coalesce.many(["d", "e"]))
+    await settle()
+    for call in range(3):
+        await callee.answer(call)
+    assert (await first, await last) == ("A", ["D", "E"])
+    assert callee.calls == [["a"], ["d"], ["e"]]

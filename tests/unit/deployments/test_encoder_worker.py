@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -75,11 +75,28 @@ async def test_what_cannot_be_prepared_fails_alone(caplog: pytest.LogCaptureFixt
     assert str(pickle.loads(pickle.dumps(tripped))) == "preparing the input failed: see the server's log"
 
 
-async def test_halved_batches_are_counted_where_the_encoder_halves() -> None:
-    class Halving(FakeEncoder):
-        oom_splits = 3
+async def test_the_stages_of_an_image_tell_decoding_from_the_rest(picture: Callable[[], bytes]) -> None:
+    encoder = FakeEncoder()
+    worker = EncoderWorker(encoder, BatchLimits(), pool=PreparePool(encoder.preparer, 1))
+    inputs = [EncoderInput(image=picture()), EncoderInput("a"), EncoderInput("", picture())]
+    image, text, both = (await worker.encode([EncodeTask(item, "query") for item in inputs])).outcomes
+    assert list(image.stages_s) == ["decode", "preprocess", "encode_queue", "encode"]
+    assert all(seconds > 0 for seconds in image.stages_s.values())
+    assert list(text.stages_s) == ["preprocess", "encode_queue", "encode"], "another's decoding is not its own"
+    assert isinstance(both.error, InputError)
+    assert list(both.stages_s) == ["preprocess"], "an empty text is refused before the image is looked at"
+    await worker.close()
 
-    for encoder, expected in ((Halving(), 3), (FakeEncoder(), 0)):
-        worker = EncoderWorker(encoder, BatchLimits(), pool=PreparePool(encoder.preparer, 1))
-        assert worker.oom_splits() == expected
-        await worker.close()
+
+async def test_the_longest_wait_of_a_call_is_told_by_lane() -> None:
+    waits: list[tuple[str, float]] = []
+    encoder = FakeEncoder(work_s=0.02)
+    pool = PreparePool(encoder.preparer, 1)
+    worker = EncoderWorker(
+        encoder, BatchLimits(max_batch_size=1), pool=pool, on_wait=lambda lane, seconds: waits.append((lane, seconds))
+    )
+    await worker.encode([EncodeTask(EncoderInput(str(number)), "document", "bulk") for number in range(3)])
+    await worker.close()
+    [(lane, seconds)] = waits
+    assert lane == "bulk"
+    assert seconds >= 0.04, "the last one waited for two batches"

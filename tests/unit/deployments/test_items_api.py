@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,10 @@ import pytest
 from PIL import Image
 
 from deployments.content import content_id
-from tests.unit.deployments.conftest import Api, Picture
+from encoders.fake import FakeEncoder
+from retrieval import Record
+from retrieval.memory import MemoryIndex
+from tests.unit.deployments.conftest import Api, Picture, running
 
 
 def b64(data: bytes) -> str:
@@ -96,7 +101,7 @@ async def test_every_format_is_stored_and_thumbnailed(api: Api, picture: Picture
     got = (await api.http.get(f"/v1/items/{stored['id']}")).json()
     assert got["mime"] == f"image/{kind.lower()}"
     small = await api.http.get(got["thumbnail_url"])
-    assert small.headers["content-type"] == "image/jpeg"
+    assert small.headers["content-type"] == "image/webp"
     assert Image.open(io.BytesIO(small.content)).size == (256, 128)
     assert (await api.http.get(got["thumbnail_url"])).content == small.content
 
@@ -222,3 +227,28 @@ async def test_a_vector_of_another_contract_is_refused(api: Api, picture: Pictur
     assert api.encoder.info.contract.fingerprint in answer.json()["error"]["message"]
     assert await api.index.count() == 0
     assert api.files() == []
+
+
+class LaggingIndex(MemoryIndex):
+    """What another replica over a Milvus server wrote: not read by id until this one catches up."""
+
+    has_caught_up = True
+
+    async def catch_up(self) -> None:
+        self.has_caught_up = True
+
+    async def get(self, ids: Sequence[str]) -> list[Record | None]:
+        return await super().get(ids) if self.has_caught_up else [None for _ in ids]
+
+
+async def test_an_item_that_another_retriever_just_acknowledged_is_there(tmp_path: Path, picture: Picture) -> None:
+    index = LaggingIndex(FakeEncoder().info.dim)
+    async with running(tmp_path / "media", index=index) as api:
+        await api.add(id="new", image=b64(picture("red")))
+        for path in ("/v1/items/new", "/v1/items/new/image"):
+            index.has_caught_up = False
+            assert (await api.http.get(path)).status_code == 200
+        index.has_caught_up = False
+        assert (await api.http.delete("/v1/items/new")).is_success
+        assert await index.count() == 0
+        assert (await api.http.delete("/v1/items/new")).status_code == 404

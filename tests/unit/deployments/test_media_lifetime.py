@@ -14,6 +14,7 @@ from PIL import Image
 from deployments.batch_queue import BatchLimits
 from deployments.encoder import EncoderWorker
 from deployments.errors import NotFound
+from deployments.item_files import THUMBNAIL, ItemFiles
 from deployments.items import ItemService
 from deployments.local import LocalEncoder, LocalIndex
 from deployments.prepare_pool import PreparePool
@@ -21,7 +22,7 @@ from deployments.schemas.items import Item
 from deployments.stages import Stages
 from encoders.fake import FakeEncoder
 from encoders.images import ImageLimits
-from retrieval import Filter, MediaStore, Record
+from retrieval import Filter, FolderMedia, MediaStore, Record, media_address
 from retrieval.errors import IndexUnavailable, StorageFull
 from retrieval.memory import MemoryIndex
 
@@ -53,13 +54,14 @@ class FailingIndex(MemoryIndex):
         return await super().count(filter)
 
 
-def service(folder: Path, *, sole_writer: bool = True, index: MemoryIndex | None = None) -> ItemService:
+def service(
+    folder: Path, *, sole_writer: bool = True, index: MemoryIndex | None = None, thumbnails: bool = False
+) -> ItemService:
     encoder = FakeEncoder()
     worker = EncoderWorker(encoder, BatchLimits(), pool=PreparePool(encoder.preparer, 1))
     port = LocalIndex(index or MemoryIndex(encoder.info.dim))
-    return ItemService(
-        LocalEncoder(worker), port, MediaStore(folder), encoder.info, ImageLimits(), sole_writer=sole_writer
-    )
+    files = ItemFiles(FolderMedia(folder), port, ImageLimits(), sole_writer=sole_writer, thumbnails=thumbnails)
+    return ItemService(LocalEncoder(worker), port, files, encoder.info, ImageLimits())
 
 
 async def image(items: ItemService, id: str) -> bytes:
@@ -117,7 +119,7 @@ async def test_an_item_that_gets_other_content_lets_its_file_go(tmp_path: Path, 
     await items.add(Item(id="one", image=PICTURE), Stages())
     await items.thumbnail((await items.media_of("one"))[0])
     assert (await items.add(after, Stages())).outcome == "updated"
-    assert [path.name for path in files(tmp_path)] == ([] if after.image is None else [MediaStore.address(OTHER)])
+    assert [path.name for path in files(tmp_path)] == ([] if after.image is None else [media_address(OTHER)])
 
 
 async def test_a_file_that_another_item_names_outlives_the_change(tmp_path: Path) -> None:
@@ -137,7 +139,7 @@ async def test_of_a_row_that_was_refused_no_file_is_left(tmp_path: Path) -> None
     for image in (PICTURE, OTHER):
         with pytest.raises(StorageFull):
             await items.add(Item(id="two", image=image), Stages())
-    assert [path.name for path in files(tmp_path)] == [MediaStore.address(PICTURE)]
+    assert [path.name for path in files(tmp_path)] == [media_address(PICTURE)]
 
 
 async def test_where_the_row_may_have_been_written_its_file_stays(tmp_path: Path) -> None:
@@ -145,7 +147,7 @@ async def test_where_the_row_may_have_been_written_its_file_stays(tmp_path: Path
     index.upsert_error = IndexUnavailable("no answer in time")
     with pytest.raises(IndexUnavailable):
         await service(tmp_path, index=index).add(Item(id="one", image=PICTURE), Stages())
-    assert [path.name for path in files(tmp_path)] == [MediaStore.address(PICTURE)]
+    assert [path.name for path in files(tmp_path)] == [media_address(PICTURE)]
 
 
 async def test_a_change_that_is_done_does_not_fail_for_the_file_it_leaves(tmp_path: Path) -> None:
@@ -184,9 +186,41 @@ class StrictIndex(MemoryIndex):
 
 async def test_a_file_is_there_before_the_row_that_names_it(tmp_path: Path) -> None:
     index = StrictIndex(FakeEncoder().info.dim)
-    index.media = MediaStore(tmp_path)
+    index.media = FolderMedia(tmp_path)
     items = service(tmp_path, index=index)
     for image in (PICTURE, OTHER):
         await items.add(Item(id="one", image=image), Stages())
     await items.add(Item(image=PICTURE, text="both"), Stages())
     assert await index.count() == 2
+
+
+async def test_a_thumbnail_is_there_once_the_item_is_and_goes_with_it(tmp_path: Path) -> None:
+    items = service(tmp_path, thumbnails=True)
+    await items.add(Item(id="one", image=PICTURE), Stages())
+    address = media_address(PICTURE)
+    made = FolderMedia(tmp_path).get_derived(address, THUMBNAIL)
+    assert made
+    assert await items.thumbnail(address) == made
+    await items.delete("one")
+    assert files(tmp_path) == []
+
+
+async def test_of_a_row_that_was_refused_no_thumbnail_is_left(tmp_path: Path) -> None:
+    index = FailingIndex(FakeEncoder().info.dim)
+    index.upsert_error = StorageFull("no room")
+    items = service(tmp_path, index=index, thumbnails=True)
+    with pytest.raises(StorageFull):
+        await items.add(Item(id="one", image=PICTURE), Stages())
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("left", [b"", b"half"])
+async def test_a_thumbnail_that_a_power_cut_spoiled_is_made_again(tmp_path: Path, left: bytes) -> None:
+    items = service(tmp_path, thumbnails=True)
+    await items.add(Item(id="one", image=PICTURE), Stages())
+    address, media = media_address(PICTURE), FolderMedia(tmp_path)
+    whole = media.get_derived(address, THUMBNAIL)
+    assert whole is not None
+    media.put_derived(address, THUMBNAIL, left and whole[: len(whole) // 2])
+    assert await items.thumbnail(address) == whole
+    assert media.get_derived(address, THUMBNAIL) == whole

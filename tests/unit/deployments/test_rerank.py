@@ -21,12 +21,12 @@ from deployments.services import RerankDefaults
 from encoders import EncoderInput, InputError, Prepared
 from encoders.fake_reranker import FakeReranker
 from encoders.reranking import Scores
-from retrieval import MediaStore
+from retrieval import FolderMedia, MediaStore, media_address
 from tests.unit.deployments.conftest import Api, Picture, Start
 
 NAMES = frozenset(("fake-reranker",))
 ALWAYS = {"margin": None, "deadline_ms": 30_000}
-NO_MEDIA = MediaStore(Path("a folder that only the ingress sees"))
+NO_MEDIA = FolderMedia(Path("a folder that only the ingress sees"))
 
 
 class Counting(FakeReranker):
@@ -309,7 +309,7 @@ async def api_of_pictures(start: Start, picture: Picture, seen: MediaStore) -> A
 async def test_a_replica_that_sees_the_media_folder_is_sent_addresses(
     start: Start, picture: Picture, tmp_path: Path
 ) -> None:
-    async with api_of_pictures(start, picture, MediaStore(tmp_path / "media")) as (api, port):
+    async with api_of_pictures(start, picture, FolderMedia(tmp_path / "media")) as (api, port):
         answer = await search(api, id="red", rerank=ALWAYS)
         body = {"query": "red", "documents": [{"id": "blue"}, {"id": "red"}]}
         direct = (await api.http.post("/v1/rerank", json=body)).json()
@@ -323,7 +323,7 @@ async def test_a_replica_that_sees_the_media_folder_is_sent_addresses(
 async def test_a_replica_that_does_not_is_sent_bytes_and_answers_the_same(
     start: Start, picture: Picture, tmp_path: Path
 ) -> None:
-    async with api_of_pictures(start, picture, MediaStore(tmp_path / "media")) as (api, _):
+    async with api_of_pictures(start, picture, FolderMedia(tmp_path / "media")) as (api, _):
         by_address = await search(api, id="red", rerank=ALWAYS)
     async with api_of_pictures(start, picture, NO_MEDIA) as (api, port):
         first = await search(api, id="red", rerank=ALWAYS)
@@ -337,8 +337,8 @@ async def test_a_replica_that_does_not_is_sent_bytes_and_answers_the_same(
 async def test_an_image_that_is_gone_says_nothing_about_the_replica(
     start: Start, picture: Picture, tmp_path: Path
 ) -> None:
-    async with api_of_pictures(start, picture, MediaStore(tmp_path / "media")) as (api, port):
-        api.media.delete(MediaStore.address(picture("blue")))
+    async with api_of_pictures(start, picture, FolderMedia(tmp_path / "media")) as (api, port):
+        api.media.delete(media_address(picture("blue")))
         answer = await search(api, text="red", rerank=ALWAYS)
         await search(api, text="red", top_k=2, rerank=ALWAYS | {"depth": 2})
     assert answer["hits"][-1]["id"] == "blue"

@@ -19,7 +19,7 @@ from deployments.services import build_services
 from deployments.stages import Stages
 from encoders.fake import FakeEncoder
 from encoders.images import ImageLimits
-from retrieval import MediaStore
+from retrieval import FolderMedia
 from retrieval.memory import MemoryIndex
 from tests.unit.deployments.conftest import Api, Picture
 
@@ -51,7 +51,7 @@ async def test_a_request_wins_over_the_setting(tmp_path: Path, default: Any, ask
     encoder = FakeEncoder()
     worker = EncoderWorker(encoder, BatchLimits(), pool=PreparePool(encoder.preparer, 1))
     listening = ListeningEncoder(worker)
-    index, media = LocalIndex(MemoryIndex(encoder.info.dim)), MediaStore(tmp_path)
+    index, media = LocalIndex(MemoryIndex(encoder.info.dim)), FolderMedia(tmp_path)
     services = build_services(listening, index, media, encoder.info, ImageLimits(), rewrite=RewriteDefaults(default))
     found = await services.search.search(SearchRequest(text=ASKED, rewrite=asked_for), Stages())
     assert listening.texts == [encoded]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from retrieval import Hit, TextQuery
+from retrieval.errors import Unsupported
 from retrieval.memory import MemoryIndex
-from retrieval.milvus import MilvusIndex
 from tests.unit.deployments.conftest import Api, Picture, Start
 
 
@@ -98,7 +100,8 @@ async def test_a_mode_that_does_not_fit_the_query_is_refused(api: Api, body: dic
 
 async def test_an_index_without_words_says_so(start: Start) -> None:
     class WithoutWords(MemoryIndex):
-        search_text = MilvusIndex.search_text  # type: ignore[assignment]
+        async def search_text(self, queries: Sequence[TextQuery]) -> list[list[Hit]]:
+            raise Unsupported("there is no search by words here: use the embedded index", "mode")
 
     async with start(index=WithoutWords(64)) as api:
         for mode in ("text", "hybrid"):

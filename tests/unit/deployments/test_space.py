@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from deployments.errors import param_of, status_of
+from deployments.examples import RED
 from deployments.schemas.space import ContractBody
 from deployments.space import FINGERPRINT_HEADER
 from encoders import VectorContract
@@ -61,10 +62,13 @@ async def test_a_fingerprint_that_differs_is_refused_in_the_body_and_in_the_head
     assert api.encoder.info.contract.fingerprint in error["message"]
 
 
+MATCH = {"texts": ["a"], "images": [RED]}
+
+
 async def test_the_header_counts_where_vectors_are_made(api: Api) -> None:
     wrong = {FINGERPRINT_HEADER: WRONG}
     assert (await api.http.post("/v1/embeddings", json={"input": "a"}, headers=wrong)).status_code == 409
-    assert (await api.http.post("/v1/match", json={"texts": ["a"], "images": []}, headers=wrong)).status_code == 409
+    assert (await api.http.post("/v1/match", json=MATCH, headers=wrong)).status_code == 409
     assert (await api.http.get("/v1/models", headers=wrong)).status_code == 200, "it is where one reads the right one"
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from deployments.api import FINGERPRINT_HEADER, HttpLimits
+from deployments.api import HttpLimits
 from deployments.batch_queue import BatchLimits
+from deployments.space import FINGERPRINT_HEADER
 from encoders import Prepared, Vectors
 from encoders.fake import FakeEncoder
 from retrieval import Hit, Query
@@ -42,6 +43,19 @@ async def test_live_and_ready(api: Api) -> None:
     assert sum(api.encoder.forwards) == 2, "a warm text and a warm image"  # type: ignore[attr-defined]
 
 
+async def test_what_it_does_now(api: Api) -> None:
+    for body in ({"text": "a"}, {"text": "b"}, {}):
+        await api.http.post("/v1/search", json=body)
+    await api.http.get("/nowhere")
+    now = (await api.http.get("/v1/status")).json()
+    assert (now["deployments"], now["queued"], now["cache"]) == ([], None, None), "one process, and no cache"
+    search, nowhere = now["calls"]
+    assert (search["operation"], search["errors"]) == ("search", 1)
+    assert search["per_second"] == pytest.approx(3 / now["window_s"], rel=0.1)
+    assert search["mean_ms"] > 0
+    assert (nowhere["operation"], nowhere["errors"]) == ("unrouted", 1)
+
+
 class DeadIndex(MemoryIndex):
     """An index whose store went away."""
 
@@ -58,7 +72,12 @@ class DeadIndex(MemoryIndex):
 
 @pytest.mark.parametrize(
     ("fault", "status", "retry"),
-    [(IndexUnavailable("gone"), 503, "1"), (StorageFull("full"), 507, None), (RuntimeError("secret"), 500, None)],
+    [
+        (IndexUnavailable("gone"), 503, "1"),
+        (IndexUnavailable("gone", 2.4), 503, "3"),
+        (StorageFull("full"), 507, None),
+        (RuntimeError("secret"), 500, None),
+    ],
 )
 async def test_a_part_that_fails_is_told(start: Start, fault: Exception, status: int, retry: str | None) -> None:
     async with start(index=DeadIndex(fault)) as api:
@@ -110,12 +129,14 @@ async def test_the_stages_of_a_search_are_named_and_repeated_in_the_body(api: Ap
     answer = await api.http.post("/v1/search", json={"text": "a"})
     stages = timings(answer.headers["server-timing"])
     assert list(stages) == [
+        "auth",
         "read",
-        "prepare",
+        "preprocess",
         "encode_queue",
         "encode",
         "encode_call",
         "search",
+        "relevance",
         "render",
         "respond",
         "total",
@@ -141,7 +162,10 @@ async def test_the_documentation_resolves(api: Api) -> None:
         ("POST", "/v1/search"), ("POST", "/v1/items"), ("GET", "/v1/items"), ("POST", "/v1/items/lookup"),
         ("GET", "/v1/items/{id}"), ("DELETE", "/v1/items/{id}"), ("GET", "/v1/items/{id}/image"),
         ("GET", "/v1/items/{id}/thumbnail"), ("POST", "/v1/embeddings"), ("POST", "/v1/match"), ("GET", "/v1/models"),
+        ("GET", "/v1/status"),
         ("GET", "/health/live"), ("GET", "/health/ready"), ("POST", "/v1/rerank"),
+        ("POST", "/v1/jobs"), ("GET", "/v1/jobs"), ("GET", "/v1/jobs/{id}"), ("DELETE", "/v1/jobs/{id}"),
+        ("GET", "/v1/jobs/{id}/items"), ("POST", "/v1/jobs/{id}/retry"),
     }  # fmt: skip
     found = references(spec)
     assert found

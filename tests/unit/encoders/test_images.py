@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from encoders import InputError
-from encoders.images import ImageLimits, decode, probe, sniff, thumbnail
+from encoders.images import ImageLimits, decode, probe, sniff
 
 LIMITS = ImageLimits()
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
@@ -248,12 +248,3 @@ def test_a_smaller_decode_keeps_both_sides_long_enough() -> None:
     data = saved(noise(1600, 900), "JPEG")
     assert decode(data, LIMITS).size == (1600, 900)
     assert decode(data, LIMITS, at_least_px=260).size == (800, 450)
-
-
-def test_thumbnails_fit_and_never_grow() -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    small = Image.open(io.BytesIO(thumbnail(saved(noise(800, 400), "JPEG", exif=exif.tobytes()), LIMITS, 200)))
-    assert (small.format, small.size) == ("JPEG", (100, 200))
-    assert "exif" not in small.info
-    assert Image.open(io.BytesIO(thumbnail(saved(rgba(), "PNG"), LIMITS, 200))).size == (64, 32)

@@ -30,6 +30,6 @@ def kustomize() -> Callable[[Path], list[dict[str, Any]]]:
     def build(folder: Path) -> list[dict[str, Any]]:
         done = subprocess.run([kubectl, "kustomize", str(folder)], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        return [item for item in yaml.safe_load_all(done.stdout) if item]
+        return [item for item in yaml.load_all(done.stdout, yaml.CSafeLoader) if item]
 
     return build

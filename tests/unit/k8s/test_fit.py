@@ -36,7 +36,7 @@ def test_every_deployment_of_the_builder_is_counted(everything: bool, monkeypatc
     assert Counter((options["num_cpus"], options.get("num_gpus", 0)) for options in built) == Counter(
         (scale.num_cpus, scale.num_gpus) for scale in counted
     )
-    assert len(built) == (7 if everything else 3)
+    assert len(built) == (8 if everything else 4)
 
 
 def pods(**worker: int) -> Pods:
@@ -59,6 +59,14 @@ def test_a_replica_is_not_torn_between_pods(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(SettingsError, match=r"index\.scale"):
         require_runnable(settings, pods(cpu=3, min_pods=2, max_pods=2))
     require_runnable(settings, pods(cpu=4, min_pods=2, max_pods=2))
+
+
+def test_replicas_that_go_apart_need_as_many_pods(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROSSRAY_HTTP__SCALE__MAX_REPLICAS_PER_NODE", "1")  # of which there are up to three
+    settings = load_settings("kubernetes")
+    with pytest.raises(SettingsError, match=r"http\.scale: with max_replicas .* max_pods, 1 to a pod"):
+        require_runnable(settings, pods(min_pods=2, max_pods=2))
+    require_runnable(settings, pods(min_pods=2, max_pods=3))
 
 
 def test_the_object_store_leaves_half_of_a_pods_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,9 +32,17 @@ def test_it_ends_as_the_user_that_pods_run_as() -> None:
     assert arguments("USER")[-1] == f"{USER_ID}:{USER_ID}"
 
 
+def test_volumes_of_ones_own_can_be_written() -> None:
+    """A new volume takes its owner from the folder of the image that it is mounted on."""
+    (places,) = [run for run in arguments("RUN") if "mkdir" in run]
+    folders = re.findall(r"CROSSRAY_(?:DATA|CACHE)_DIR=(\S+)", DOCKERFILE)
+    assert f"mkdir {' '.join(folders)}" in places
+    assert f"chown {USER_ID}:{USER_ID} {' '.join(folders)}" in places
+
+
 def test_packages_are_those_of_the_lock() -> None:
     installs = [step for run in arguments("RUN") for step in run.split("&&") if "pip install" in step]
-    assert len(installs) == 4
+    assert len(installs) == 6
     for step in installs:
         assert "--constraint requirements.lock" in step or "--no-deps" in step or "grep '^torch=='" in step, step
     alone = re.search(r"^ALONE := (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -168,7 +169,11 @@ def test_all_together_with_an_image_and_a_milvus_of_ones_own(kustomize: Build, t
     objects = kustomize(mine(tmp_path, "gpu", ["monitoring", "external-milvus"], images))
     service = service_in(objects)
     assert faults(service) == []
-    (settings,) = of_kind(objects, "ConfigMap")
+    maps = {one["metadata"]["name"]: one for one in of_kind(objects, "ConfigMap")}
+    boards = maps.pop("crossray-dashboards")
+    (settings,) = maps.values()
+    assert all(json.loads(board)["panels"] for board in boards["data"].values())
+    assert [one["metadata"]["name"] for one in of_kind(objects, "PrometheusRule")] == ["crossray"]
     assert settings["data"]["CROSSRAY_INDEX__URI"].startswith("https://")
     for name, spec in pod_specs(service):
         for container in spec["containers"] + spec.get("initContainers", []):

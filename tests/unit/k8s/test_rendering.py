@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ import yaml
 from manifest_files import K8S, ROOT
 from operator_rules import faults, groups, pod_specs
 
-from cluster.environment import LOOPBACK_ONLY, ray_environment, serving_environment
+from cluster.environment import HAPROXY, LOOPBACK_ONLY, ray_environment, serving_environment
 from cluster.errors import SettingsError
+from cluster.manifests.__main__ import main
 from cluster.manifests.overlay import RENDERED_FILE, find_overlays, has_drifted, render
 from cluster.manifests.serve_config import IMPORT_PATH
 from cluster.settings import Settings, load_settings
@@ -59,20 +60,34 @@ def test_the_operator_and_serve_take_it(folder: Path) -> None:
     assert faults(service_of(folder)) == []
 
 
-def test_the_command_writes_and_says_what_is_out_of_date(own: Path) -> None:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "cluster.manifests", str(own), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+@pytest.mark.parametrize("folder", RENDERED, ids=lambda folder: folder.name)
+def test_ray_asks_for_its_token(folder: Path) -> None:
+    assert service_of(folder)["spec"]["rayClusterConfig"]["authOptions"] == {"mode": "token"}
 
-    assert run("--check").returncode == 0
+
+def test_the_command_writes_and_says_what_is_out_of_date(
+    own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*arguments: str) -> str | None:
+        """What it ends with: nothing, or the message beside exit code 1."""
+        monkeypatch.setattr(sys, "argv", ["manifests", str(own), *arguments])
+        try:
+            main()
+        except SystemExit as end:
+            return str(end.code)
+        return None
+
+    assert run("--check") is None
     change(own, "crossray:0.1.0", "registry.example/crossray:0.2.0")
-    assert "out of date" in run("--check").stderr
-    assert run().returncode == 0
+    assert "out of date" in (run("--check") or "")
+    assert run() is None
+    assert capsys.readouterr().out == f"{own / RENDERED_FILE}\n"
     assert "registry.example/crossray:0.2.0" in (own / RENDERED_FILE).read_text()
-    assert run("--check").returncode == 0
+    assert run("--check") is None
     change(own, "profile: kubernetes", "profile: local")
     told = run()
-    assert (told.returncode, told.stderr.count("\n")) == (1, 1)
+    assert told is not None
+    assert "\n" not in told
 
 
 def test_settings_of_the_profile_and_the_environment_arrive(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,6 +122,7 @@ def test_a_pod_reads_back_the_settings_that_were_rendered(monkeypatch: pytest.Mo
     builder.__annotations__ = dict(build_app.__annotations__)
     args = args_of(service_of(K8S / "overlays" / "gpu"))
     monkeypatch.setenv("CROSSRAY_CACHE__URL", "redis://:secret@crossray-cache:6379/0")
+    monkeypatch.setenv("CROSSRAY_DATABASE__URL", "postgresql+psycopg://crossray:secret@crossray-database-rw/crossray")
     call_user_app_builder_with_args_if_necessary(builder, args)
     assert f"{build_app.__module__}:{build_app.__name__}" == IMPORT_PATH
     assert seen == [load_settings("kubernetes-gpu")]
@@ -145,6 +161,25 @@ def test_pods_have_rays_variables_but_for_those_of_one_machine(folder: Path) -> 
         assert not {variable for variable in given if "DIRECT_INGRESS" in variable}, name
     left_out = ray_environment(settings).keys() - serving_environment(settings).keys()
     assert left_out == {*LOOPBACK_ONLY, "RAY_AUTH_MODE"}
+
+
+def test_an_haproxy_on_every_node(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROSSRAY_RAY__INGRESS", "haproxy")
+    for name, spec in pod_specs(service_of(own)):
+        given = variables_of(spec["containers"][0])
+        assert HAPROXY.items() <= given.items(), name
+        assert not {variable for variable in given if "DIRECT_INGRESS" in variable}, name
+
+
+def test_pods_set_anew_what_the_image_sets_for_one_machine(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable stands above the tree: the image's would else be above the settings that were rendered."""
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    of_the_image = set(re.findall(r"^ +(CROSSRAY_\w+)=", dockerfile, re.MULTILINE))
+    monkeypatch.setenv("CROSSRAY_HTTP__PORT", "9000")
+    for name, spec in pod_specs(service_of(own)):
+        given = variables_of(spec["containers"][0])
+        assert of_the_image == {variable for variable in given if variable.startswith("CROSSRAY_")}, name
+        assert given["CROSSRAY_HTTP__PORT"] == "9000", name
 
 
 def test_the_head_is_given_what_workers_are_since_serve_may_build_there() -> None:
@@ -242,4 +277,5 @@ def test_a_budget_leaves_a_group_all_but_one_pod(own: Path) -> None:
     assert budget["spec"]["selector"]["matchLabels"].items() <= worker["template"]["metadata"]["labels"].items()
     assert "maxUnavailable" not in budget["spec"], "a RayCluster has no scale subresource"
     change(own, "min_pods: 2", "min_pods: 1")
+    change(own, "cpu: 2", "cpu: 3")  # so that one holds what two held
     assert len(list(yaml.safe_load_all(render(own)))) == 1, "a budget for one pod would stop every drain"

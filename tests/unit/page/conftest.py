@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 import pytest
@@ -13,32 +14,62 @@ from PIL import Image
 from deployments.api import HttpLimits, build_api
 from deployments.batch_queue import BatchLimits
 from deployments.encoder import EncoderWorker
+from deployments.jobs.options import Jobs
 from deployments.local import LocalEncoder, LocalIndex
 from deployments.prepare_pool import PreparePool
-from deployments.services import build_services
+from deployments.services import Services, build_services
 from encoders.fake import FakeEncoder
 from encoders.images import ImageLimits
 from page.api import Api
 from page.site import Site
 from page.words import Words
-from retrieval import MediaStore
+from retrieval import FolderMedia
 from retrieval.memory import MemoryIndex
+from tests.unit.deployments.conftest import picture
+from tests.unit.deployments.job_stack import CountingDoorbell, options
+from tests.unit.deployments.test_relevance import FIT
 
+__all__ = ["picture"]
 Photo = Callable[[str, str], Path]
 
 
+Work = Callable[[], Awaitable[None]]
+
+
 @pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[Api]:
-    encoder = FakeEncoder(limits=ImageLimits())
+def jobs(tmp_path: Path) -> Iterator[Jobs]:
+    jobs = Jobs(options(tmp_path))
+    yield jobs
+    jobs.close()
+
+
+@pytest.fixture
+async def services() -> AsyncIterator[Services]:
+    encoder = FakeEncoder(limits=ImageLimits(), refuse="poison")
     worker = EncoderWorker(encoder, BatchLimits(), pool=PreparePool(encoder.preparer, 1))
     index = LocalIndex(MemoryIndex(encoder.info.dim))
-    media = MediaStore(tmp_path / "media")
-    services = build_services(LocalEncoder(worker), index, media, encoder.info, ImageLimits())
-    transport = httpx.ASGITransport(build_api(services, HttpLimits()))
+    with TemporaryDirectory() as folder:
+        media = FolderMedia(Path(folder))
+        yield build_services(LocalEncoder(worker), index, media, encoder.info, ImageLimits(), calibration=lambda: FIT)
+    await worker.close()
+
+
+@pytest.fixture
+async def api(services: Services, jobs: Jobs) -> AsyncIterator[Api]:
+    transport = httpx.ASGITransport(build_api(services, HttpLimits(), job_service=jobs.service(CountingDoorbell())))
     api = Api("http://127.0.0.1", transport=transport)
     yield api
     await api.close()
-    await worker.close()
+
+
+@pytest.fixture
+def work(services: Services, jobs: Jobs) -> Work:
+    """Does what is due of all jobs."""
+
+    async def work() -> None:
+        await jobs.worker(services.items).work(5)
+
+    return work
 
 
 @pytest.fixture

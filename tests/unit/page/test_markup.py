@@ -15,9 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from page.cards import search_results, stored_items
+from deployments.errors import ERRORS, INTERNAL
+from page.api import ApiFault
+from page.browse import stored_items
 from page.document import mend_document
 from page.heatmap import Column, colours, heat_map
+from page.jobs import job_list
+from page.map_view import Places, map_view
+from page.markup import fault
+from page.results import search_results
 from page.vectors import Embedding, as_json, as_npy, cosine, plot, read_embedding
 from page.words import WORDS, Words
 
@@ -43,6 +49,14 @@ def item(**fields: Any) -> dict[str, Any]:
     return {"id": "a", "score": 0.5, "thumbnail_url": "/v1/items/a/thumbnail", "metadata": {}, "tags": []} | fields
 
 
+def job(words: str) -> dict[str, Any]:
+    """A job whose every text is this."""
+    counts = {"pending": 1, "leased": 0, "done": 0, "failed": 1, "dead": 0, "cancelled": 0}
+    error = {"name": words, "error_message": words, "error_code": "x"}
+    times = {"created_at": 0.0, "finished_at": None, "rate": 1.0, "eta_s": 2.0}
+    return {"id": words, "state": "running", "total": 2, "counts": counts, "errors": [error]} | times
+
+
 @given(st.text())
 def test_nothing_stored_becomes_markup(value: str) -> None:
     for words in (value, NASTY, value + NASTY):
@@ -57,23 +71,31 @@ def test_nothing_stored_becomes_markup(value: str) -> None:
             height=1,
         )
         answer = {"hits": [one], "timings_ms": {"total": 1.0, words: 1.0}, "rewritten_query": words}
+        answer |= {"nothing_relevant": True, "relevance_reason": words}
         page = {"items": [one], "count": 1, "next": words}
-        html = search_results(EN, answer, 1, like=words) + stored_items(EN, page, after=words or "x", message=words)
+        html = search_results(EN, answer, like=words, collection=words) + stored_items(
+            EN, page, after=words or "x", message=words
+        )
         html += heat_map(EN, [words], [Column(words, words)], {"cosine": [[0.1]], "probability": [[0.2]]})
+        html += job_list(EN, [job(words)], before=words or "x", next=words)
+        places = np.zeros((1, 2), np.float32)
+        html += map_view(
+            EN, Places([one | {"id": words, "kind": "image"}], places, places[0], frozenset([words]), words)
+        )
         seen = Tags(html)
         assert "script" not in seen.tags
         assert not [name for name in seen.attributes if name.startswith("on")]
 
 
 def test_a_hit_of_a_search_by_words_has_no_cosine() -> None:
-    html = search_results(EN, {"hits": [item(score=None, text_score=2.5)], "timings_ms": {"total": 1.0}}, 1)
+    html = search_results(EN, {"hits": [item(score=None, text_score=2.5)], "timings_ms": {"total": 1.0}})
     assert 'cr-score"' not in html
     assert "words 2.500" in html
 
 
 def test_an_id_is_quoted_in_addresses() -> None:
-    html = search_results(EN, {"hits": [item(id="猫:1")], "timings_ms": {"total": 1.0}}, 1)
-    assert '"/v1/items/%E7%8C%AB%3A1/thumbnail"' in html
+    html = search_results(EN, {"hits": [item(id="猫:1")], "timings_ms": {"total": 1.0}})
+    assert '"v1/items/%E7%8C%AB%3A1/thumbnail"' in html
     assert 'alt="the image of item 猫:1"' in html
 
 
@@ -130,3 +152,19 @@ def test_the_document_is_in_its_language_and_leads_nowhere() -> None:
     assert '<p lang="en">' in mended
     assert "https://" not in mended
     assert "manifest" not in mended
+
+
+@pytest.mark.parametrize("code", sorted({error.code for error in [*ERRORS.values(), INTERNAL]}))
+def test_every_error_of_the_api_is_told_in_chinese_with_its_own_message_behind(code: str) -> None:
+    error = ApiFault(400, code, f"what it says, {NASTY}", None)
+    cause = Words("zh").cause(code)
+    assert re.search("[\u4e00-\u9fff]", cause)
+    said = fault(Words("zh"), error)
+    assert f'role="alert">{cause} <span class="cr-why" lang="en">what it says, ' in said
+    assert Tags(said).tags == {"p", "span"}
+    assert "The API says: what it says" in fault(EN, error)
+
+
+def test_an_error_that_has_no_words_of_ours_is_shown_as_it_is() -> None:
+    assert "接口返回：new" in fault(Words("zh"), ApiFault(400, "of_tomorrow", "new"))
+    assert "接口没有响应" in fault(Words("zh"), ApiFault(0, "timeout", "too long"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -12,20 +11,22 @@ import httpx
 import pytest
 
 from page.api import Api, ApiFault
+from page.asking import Query
 from page.site import Site, content_of
-from page.uploads import Upload, split_tags, store_all, upload_table
+from page.uploads import Upload, store_all, upload_table
 from page.words import Words
+from tests.unit.page.conftest import Photo
 
 pytest.importorskip("gradio", reason="the tabs are Gradio's")
 
-from page.add_tab import browse, delete
+from page.browse import browse, delete
 from page.embedding_tab import embed
+from page.index_tab import send_job
+from page.jobs import jobs_view
+from page.map_tab import draw
 from page.match_tab import match
-from page.search_tab import greeting, search, search_like
+from page.search_tab import greeting, search
 from page.status_tab import status
-
-Photo = Callable[[str, str], Path]
-ALL = {"target": "any", "mode": "dense", "top_k": 10}
 
 
 def cards(html: str) -> list[str]:
@@ -34,43 +35,11 @@ def cards(html: str) -> list[str]:
 
 
 async def test_before_anything_is_stored(site: Site) -> None:
-    nothing = "Nothing is indexed yet: add photos in the tab Add."
+    nothing = "Nothing is indexed yet: add photos in the tab Index."
     assert nothing in await greeting(site)
-    assert nothing in await search(site, "a cat", None, ALL)
-    assert nothing in await search(replace(site, words=Words("en")), "猫", None, ALL)
+    assert nothing in await search(site, Query("a cat"))
+    assert nothing in await search(replace(site, words=Words("en")), Query("猫"))
     assert "还没有任何内容" in await greeting(replace(site, words=Words("zh")))
-
-
-async def test_a_search_with_no_words_and_no_image_asks_for_one(site: Site) -> None:
-    assert "Type something" in await search(site, " \n ", None, ALL)
-
-
-async def test_search_by_words_and_by_image_and_what_is_like_it(site: Site, photo: Photo) -> None:
-    ids = {}
-    for name, colour in (("red.png", "red"), ("blue.png", "blue")):
-        ids[name] = (await site.api.store(photo(name, colour).read_bytes(), name))["id"]
-    assert "2 items are indexed." in await greeting(site)
-
-    found = await search(site, "", photo("again.png", "red").read_bytes(), ALL)
-    assert cards(found)[0] == ids["red.png"]
-    assert "1.0000" in found
-    assert 'alt="red.png"' in found
-    assert f'src="/v1/items/{ids["red.png"]}/thumbnail"' in found
-
-    like = await search_like(site, ids["red.png"], "red.png", {"target": "any", "top_k": 10})
-    assert "More like red.png: 1 hits" in like
-    assert cards(like) == [ids["blue.png"]]
-
-    texts = await search(site, "a cat", None, ALL | {"target": "text"})
-    assert "No hits: none of the 2 items is of the kind asked for." in texts
-
-
-async def test_what_the_api_refuses_is_said_as_it_says_it(site: Site) -> None:
-    answer = await search(site, "", b"not an image", ALL)
-    assert 'role="alert"' in answer
-    assert "The API says: " in answer
-    assert "接口返回" in await search(replace(site, words=Words("zh")), "", b"not an image", ALL)
-    assert "give a text" in await search(site, "", b"not an image", ALL | {"mode": "hybrid"})
 
 
 async def test_files_are_stored_each_with_its_outcome(site: Site, photo: Photo, tmp_path: Path) -> None:
@@ -91,7 +60,7 @@ async def test_files_are_stored_each_with_its_outcome(site: Site, photo: Photo, 
 
 
 async def test_browsing_page_by_page_and_deleting(site: Site, photo: Photo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("page.add_tab.PAGE_ITEMS", 2)
+    monkeypatch.setattr("page.browse.PAGE_ITEMS", 2)
     ids = sorted(
         [
             (await site.api.store(photo("p.png", colour).read_bytes(), colour))["id"]
@@ -149,10 +118,13 @@ async def test_a_server_that_does_not_answer_is_said_on_every_tab(photo: Photo) 
     path = photo("a.png", "red")
     answers = [
         await greeting(site),
-        await search(site, "a", None, ALL),
+        await search(site, Query("a")),
         await browse(site, ""),
         await embed(site, content_of("a", None), {}),
         await match(site, [str(path)], "a"),
+        await draw(site, ""),
+        (await jobs_view(site)).html,
+        await send_job(site, [path], [], "default"),
         await status(site),
     ]
     assert all("The API does not answer: refused" in answer for answer in answers)
@@ -175,8 +147,3 @@ async def test_a_full_queue_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(ApiFault, match="broken"):
         await api.store(b"x", "x.png")
     await api.close()
-
-
-def test_tags_as_people_type_them() -> None:
-    assert split_tags(" pets， cats,,pets ") == ["pets", "cats"]
-    assert split_tags("") == []

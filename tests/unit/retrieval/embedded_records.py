@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from retrieval.base import Payload, Query, Record, Vector
 from retrieval.embedded import EmbeddedIndex
+from retrieval.embedded.hnsw import Hnsw
+from retrieval.embedded.library import load_faiss
+from retrieval.open import EmbeddedOptions
 
 DIM = 32
 CONTRACT = '{"model":"m"}'
@@ -30,12 +34,12 @@ def records(count: int, seed: int = 0, first: int = 0, clusters: int = 40) -> li
     ]
 
 
-def open_at(folder: Path, **options: float) -> EmbeddedIndex:
-    return EmbeddedIndex(folder, DIM, CONTRACT, **options)  # type: ignore[arg-type]
+def open_at(folder: Path, **options: Any) -> EmbeddedIndex:
+    return EmbeddedIndex(folder, DIM, CONTRACT, EmbeddedOptions(**options))
 
 
-async def built(index: EmbeddedIndex) -> None:
-    while (await index.health()).structure != "ivf-sq8" or "building" in (await index.health()).detail:  # noqa: ASYNC110
+async def built(index: EmbeddedIndex, structure: str = "ivf-sq8") -> None:
+    while (await index.health()).structure != structure or "building" in (await index.health()).detail:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
 
 
@@ -50,3 +54,13 @@ async def recall(index: EmbeddedIndex, truth: dict[str, Vector], queries: Vector
             assert hit.score == pytest.approx(float(truth[hit.id] @ query), abs=2e-6)
         found += len({ids[i] for i in np.argsort(-exact)[:top_k]} & {hit.id for hit in hits})
     return found / (top_k * len(queries))
+
+
+def must_know_its_rows(index: EmbeddedIndex, at_least: int) -> None:
+    """Each label of the graph is of the very row that the graph was given under it."""
+    rows, proposer = index._structure.rows, index._structure.proposer
+    assert isinstance(proposer, Hnsw)
+    slots = np.flatnonzero(rows.labels.of_slots(rows.count) >= 0)
+    assert len(slots) > at_least
+    held = load_faiss().downcast_index(proposer.index.storage).reconstruct_n(0, proposer.count)
+    np.testing.assert_allclose(held[rows.labels.of_slots(rows.count)[slots]], rows.matrix[slots], atol=5e-4)  # 16 bits

@@ -17,6 +17,7 @@ from retrieval.embedded import EmbeddedIndex
 from retrieval.embedded.schema import MIGRATIONS, SCHEMA_VERSION
 from retrieval.errors import IncompatibleIndex, IndexLocked, IndexUnavailable, SpaceMismatch, StorageFull
 from retrieval.filters import In, Or
+from retrieval.open import EmbeddedOptions
 
 
 @pytest.fixture
@@ -144,9 +145,9 @@ async def test_a_file_that_is_not_ours_is_refused_and_let_go(tmp_path: Path, con
 async def test_another_dimension_is_refused(tmp_path: Path) -> None:
     await open_at(tmp_path).close()
     with pytest.raises(ValueError, match="32 dimensions, not 33"):
-        EmbeddedIndex(tmp_path, DIM + 1, CONTRACT)
+        EmbeddedIndex(tmp_path, DIM + 1, CONTRACT, EmbeddedOptions())
     with pytest.raises(SpaceMismatch):
-        EmbeddedIndex(tmp_path, DIM, "{}")
+        EmbeddedIndex(tmp_path, DIM, "{}", EmbeddedOptions())
     await open_at(tmp_path).close()
 
 

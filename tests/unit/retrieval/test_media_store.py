@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from retrieval.errors import StorageFull
-from retrieval.media import MediaStore
+from retrieval.media import FolderMedia, media_address
 
 DATA = b"not really a picture"
 ADDRESS = hashlib.sha256(DATA).hexdigest()
@@ -36,18 +36,18 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_what_is_put_is_got(tmp_path: Path) -> None:
-    store = MediaStore(tmp_path / "media")
+    store = FolderMedia(tmp_path / "media")
     assert store.get(ADDRESS) is None
     assert not store.exists(ADDRESS)
     assert store.put(DATA) == ADDRESS
     assert store.put(DATA) == ADDRESS
     assert store.exists(ADDRESS)
     assert store.get(ADDRESS) == DATA
-    assert MediaStore(tmp_path / "media").get(ADDRESS) == DATA
+    assert FolderMedia(tmp_path / "media").get(ADDRESS) == DATA
 
 
 def test_the_file_and_its_name_are_flushed_before_put_returns(tmp_path: Path, synced: list[str]) -> None:
-    store = MediaStore(tmp_path)
+    store = FolderMedia(tmp_path)
     store.put(DATA)
     assert synced == [f"folder {tmp_path.name}"] * 2 + ["file", f"folder {ADDRESS[:2]}"]
     synced.clear()
@@ -56,7 +56,7 @@ def test_the_file_and_its_name_are_flushed_before_put_returns(tmp_path: Path, sy
 
 
 def test_deleting_takes_what_was_derived_along(tmp_path: Path) -> None:
-    store = MediaStore(tmp_path)
+    store = FolderMedia(tmp_path)
     store.put(DATA)
     store.put_derived(ADDRESS, "thumb-256.webp", b"small")
     assert store.get_derived(ADDRESS, "thumb-256.webp") == b"small"
@@ -69,16 +69,16 @@ def test_deleting_takes_what_was_derived_along(tmp_path: Path) -> None:
 @pytest.mark.parametrize("address", ["", "../../etc/passwd", "a" * 63, "A" * 64, "a" * 63 + "/"])
 def test_only_addresses_name_files(tmp_path: Path, address: str) -> None:
     with pytest.raises(ValueError, match="not the address"):
-        MediaStore(tmp_path).get(address)
+        FolderMedia(tmp_path).get(address)
 
 
 def test_a_derived_name_cannot_leave_the_folder(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a name"):
-        MediaStore(tmp_path).put_derived(ADDRESS, "../x", b"")
+        FolderMedia(tmp_path).put_derived(ADDRESS, "../x", b"")
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = MediaStore(tmp_path)
+    store = FolderMedia(tmp_path)
 
     def full(handle: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -93,14 +93,14 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.M
 
 
 PUT_AND_DIE = """
-import os, signal, sys
+import os, signal, stat, sys
 from pathlib import Path
-from retrieval.media import MediaStore
+from retrieval.media import FolderMedia, media_address
 
-store = MediaStore(Path(sys.argv[1]))
+store = FolderMedia(Path(sys.argv[1]))
 store.put(b"one that is whole")
-os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)
-store.put_derived(store.address(b"one that is whole"), "thumb", b"half")
+os.fsync = lambda handle: stat.S_ISREG(os.fstat(handle).st_mode) and os.kill(os.getpid(), signal.SIGKILL)
+store.put(b"half")
 """
 
 
@@ -108,8 +108,8 @@ def test_what_a_killed_process_left_is_removed_when_it_is_old(tmp_path: Path) ->
     done = subprocess.run([sys.executable, "-c", PUT_AND_DIE, str(tmp_path)], cwd=Path(__file__).parents[3])
     assert done.returncode == -signal.SIGKILL
     (left,) = tmp_path.rglob("*.partial")
-    store = MediaStore(tmp_path)
+    FolderMedia(tmp_path)
     assert left.exists(), "it may be of a process that is writing now"
     os.utime(left, (0, 0))
-    assert MediaStore(tmp_path).get(store.address(b"one that is whole"))
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [store.address(b"one that is whole")]
+    assert FolderMedia(tmp_path).get(media_address(b"one that is whole"))
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [media_address(b"one that is whole")]

@@ -13,7 +13,7 @@ import pytest
 from retrieval import errors
 from retrieval.open import open_index
 
-HEAVY = ("torch", "ray", "faiss", "pymilvus", "milvus_lite", "fastapi", "httpx", "encoders")
+HEAVY = ("torch", "ray", "faiss", "pymilvus", "milvus_lite", "fastapi", "httpx", "encoders", "fsspec", "s3fs")
 
 
 def test_importing_retrieval_loads_nothing_heavy() -> None:
@@ -47,7 +47,9 @@ ERRORS = [
     errors.InvalidFilter("message", "filter.and[0]"),
     errors.SpaceMismatch("{}", '{"model":"m"}'),
     errors.IndexLocked("message"),
-    errors.IndexUnavailable("message"),
+    errors.IndexUnavailable("message", 2.5),
+    errors.IndexFault("message"),
+    errors.MediaUnavailable("message"),
     errors.StorageFull("message"),
     errors.IncompatibleIndex("message"),
     errors.MissingExtra("pymilvus", "milvus"),

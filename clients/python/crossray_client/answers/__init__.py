@@ -1,0 +1,93 @@
+"""What the API answers, a dataclass for each body. A field that a newer server adds is passed over."""
+
+from crossray_client.answers.collections import (
+    Build,
+    Canary,
+    Collection,
+    Collections,
+    DeletedCollection,
+    DroppedVersion,
+    FailedItem,
+    Version,
+)
+from crossray_client.answers.items import (
+    Deleted,
+    Failure,
+    Item,
+    ItemFields,
+    ItemPage,
+    Lookup,
+    Media,
+    Stored,
+    StoredBatch,
+)
+from crossray_client.answers.jobs import (
+    Job,
+    JobItem,
+    JobItemPage,
+    JobPage,
+)
+from crossray_client.answers.search import (
+    Hit,
+    Rewrite,
+    Search,
+    Stage,
+)
+from crossray_client.answers.status import (
+    Calls,
+    Deployment,
+    Health,
+    Lookups,
+    Model,
+    Models,
+    Status,
+)
+from crossray_client.answers.vectors import (
+    Embedding,
+    Embeddings,
+    Match,
+    Ranked,
+    RankedDocument,
+    Reranked,
+)
+
+__all__ = [
+    "Build",
+    "Calls",
+    "Canary",
+    "Collection",
+    "Collections",
+    "Deleted",
+    "DeletedCollection",
+    "Deployment",
+    "DroppedVersion",
+    "Embedding",
+    "Embeddings",
+    "FailedItem",
+    "Failure",
+    "Health",
+    "Hit",
+    "Item",
+    "ItemFields",
+    "ItemPage",
+    "Job",
+    "JobItem",
+    "JobItemPage",
+    "JobPage",
+    "Lookup",
+    "Lookups",
+    "Match",
+    "Media",
+    "Model",
+    "Models",
+    "Ranked",
+    "RankedDocument",
+    "Reranked",
+    "Rewrite",
+    "Search",
+    "Stage",
+    "Status",
+    "Stored",
+    "StoredBatch",
+    "Version",
+]

@@ -1,0 +1,1 @@
+"""Indexing through Ray Data, inside the cluster that serves."""

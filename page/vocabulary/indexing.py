@@ -1,0 +1,68 @@
+"""The tab Index: photos to add, jobs, and what is stored."""
+
+from __future__ import annotations
+
+INDEXING: dict[str, tuple[str, str]] = {
+    "add.files": ("Photos to add (several at once)", "要添加的照片（可多选）"),
+    "add.tags": ("Tags, separated by commas (optional)", "标签，用逗号分隔（可不填）"),
+    "add.button": ("Add", "添加"),
+    "add.none": ("Choose photos first.", "请先选择照片。"),
+    "add.progress": ("{done} of {total} done", "已完成 {done} / {total}"),
+    "add.summary": (
+        "{stored} added, {known} there already, {failed} failed",
+        "新增 {stored}，已有 {known}，失败 {failed}",
+    ),
+    "add.waiting": ("waiting", "等待中"),
+    "add.stored": ("added", "已添加"),
+    "add.known": ("there already", "已存在"),
+    "add.failed": ("failed: {why}", "失败：{why}"),
+    "add.file": ("File", "文件"),
+    "add.outcome": ("Outcome", "结果"),
+    "browse.title": ("What is stored", "已收录内容"),
+    "browse.count": ("{count} items", "共 {count} 项"),
+    "browse.next": ("Next page", "下一页"),
+    "browse.first": ("First page", "第一页"),
+    "browse.deleted": ("“{name}” was deleted.", "已删除“{name}”。"),
+    "add.title": ("Add photos", "添加照片"),
+    "add.as_job": (
+        "Index them in the background, as a job",
+        "在后台作为任务收录",
+    ),
+    "jobs.title": ("Jobs", "任务"),
+    "jobs.note": (
+        "Indexing in the background: what is sent as a job goes on when this page is closed.",
+        "后台收录：作为任务提交的内容在关闭本页后仍会继续。",
+    ),
+    "jobs.off": ("Jobs are off on this server.", "此服务器未启用任务。"),
+    "jobs.none": ("There are no jobs.", "目前没有任务。"),
+    "jobs.older": ("Older jobs", "更早的任务"),
+    "jobs.latest": ("Latest jobs", "最新的任务"),
+    "jobs.queued": ("queued", "排队中"),
+    "jobs.running": ("running", "进行中"),
+    "jobs.done": ("done", "已完成"),
+    "jobs.failed": ("failed", "失败"),
+    "jobs.cancelled": ("cancelled", "已取消"),
+    "jobs.progress": ("{ended} of {total} items have ended", "{total} 项中 {ended} 项已结束"),
+    "jobs.counts": (
+        "{done} stored, {failed} failed, {cancelled} cancelled",
+        "成功 {done}，失败 {failed}，取消 {cancelled}",
+    ),
+    "jobs.rate": ("{rate} a second", "每秒 {rate} 项"),
+    "jobs.eta": ("about {seconds} s left", "约剩 {seconds} 秒"),
+    "jobs.created": ("created {when}", "创建于 {when}"),
+    "jobs.errors": ("Errors of {count} items", "{count} 项的错误"),
+    "jobs.more_errors": ("{count} more are in the API's answer.", "另有 {count} 项，见接口返回。"),
+    "jobs.cancel": ("Cancel", "取消"),
+    "jobs.cancel.of": ("Cancel the job {id}", "取消任务 {id}"),
+    "jobs.cancel.confirm": (
+        "Cancel this job? What it has stored stays.",
+        "确定取消此任务？已收录的内容会保留。",
+    ),
+    "jobs.retry": ("Try again", "重试"),
+    "jobs.retry.of": ("Do the dead and cancelled items of the job {id} anew", "重新处理任务 {id} 中失败或取消的项"),
+    "jobs.accepted": (
+        "The job {id} has {total} items. Its progress is below.",
+        "任务 {id} 共 {total} 项，进度见下方。",
+    ),
+    "browse.delete.of": ("Delete {name}", "删除 {name}"),
+}
