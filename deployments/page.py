@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from deployments.logs import follow_serve
+from deployments.page_route import KEPT_BY_PAGE_S
 
 START_S = 60
 
@@ -68,7 +69,13 @@ class PageServer:
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         app: Any = build_page(Api(options.api_url, caller=caller_headers), options.path)
         # The ingress stands in front: what it says of the browser is true.
-        config = uvicorn.Config(app, log_level="warning", access_log=False, forwarded_allow_ips="127.0.0.1")
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            forwarded_allow_ips="127.0.0.1",
+            timeout_keep_alive=KEPT_BY_PAGE_S,
+        )
         self._uvicorn = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._uvicorn.run, args=([self._socket],), name="page", daemon=True)
         self._thread.start()

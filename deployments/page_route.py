@@ -26,6 +26,11 @@ MAX_UPLOAD_BYTES = 1 << 30
 """Of one request: many photos go in one."""
 CONNECT_S = 5.0
 FIND_S = 10.0
+KEPT_S = 5.0
+"""How long an idle connection to the page's server is kept. That server keeps it for longer (`KEPT_BY_PAGE_S`), or a
+request could go out on a connection that is just being closed."""
+KEPT_BY_PAGE_S = 75
+REPEATABLE = frozenset({"GET", "HEAD"})
 HOP_BY_HOP = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
 )
@@ -57,7 +62,7 @@ class PageRoute:
         self._admission = admission or Admission()
         self._entry = entry
         self._url: str | None = None
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=32)
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=KEPT_S)
         timeout = httpx.Timeout(None, connect=CONNECT_S)
         self._http = httpx.AsyncClient(timeout=timeout, limits=limits, trust_env=False, transport=transport)
 
@@ -99,12 +104,16 @@ class PageRoute:
 
     async def _ask(self, scope: Scope, receive: Receive) -> httpx.Response:
         """The page's answer, its body still to be read. A page that moved is looked for once: connecting fails before
-        anything of the request's body is read."""
+        anything of the request's body is read. What asks only to be shown something is asked again, too, where the page
+        hung up before it answered."""
         if self._url is not None:
             try:
                 return await self._http.send(self._request(self._url, scope, receive), stream=True)
             except httpx.ConnectError:
                 self._url = None
+            except (httpx.NetworkError, httpx.RemoteProtocolError):
+                if scope["method"] not in REPEATABLE:
+                    raise
         async with asyncio.timeout(FIND_S):  # a replica that is starting is waited for no longer
             self._url = await self._find()
         return await self._http.send(self._request(self._url, scope, receive), stream=True)

@@ -42,11 +42,16 @@ class Moving(httpx.AsyncBaseTransport):
 
     def __init__(self, port: int) -> None:
         self.port = port
+        self.hangs_up = 0
+        """How many of the next requests meet a connection that is just being closed."""
         self._page = httpx.ASGITransport(PAGE)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if request.url.port != self.port:
             raise httpx.ConnectError("refused", request=request)
+        if self.hangs_up:
+            self.hangs_up -= 1
+            raise httpx.RemoteProtocolError("Server disconnected without sending a response.", request=request)
         return await self._page.handle_async_request(request)
 
 
@@ -87,6 +92,19 @@ async def test_a_page_that_moved_is_found_again() -> None:
         assert (await http.get("/ui/")).status_code == 200
         transport.port = 7001
         assert (await http.post("/ui/echo", content=b"kept")).json()["length"] == 4
+
+
+async def test_a_request_to_be_shown_something_is_repeated_where_the_page_hangs_up() -> None:
+    transport = Moving(7000)
+    async with through(transport) as http:
+        assert (await http.get("/ui/")).status_code == 200
+        transport.hangs_up = 1
+        assert (await http.get("/ui/echo")).status_code == 200
+        transport.hangs_up = 2
+        assert (await http.get("/ui/echo")).status_code == 503, "once only"
+        transport.hangs_up = 1
+        assert (await http.post("/ui/echo", content=b"kept")).status_code == 503, "it may have been carried out"
+        assert (await http.post("/ui/echo", content=b"kept")).status_code == 200
 
 
 async def test_a_page_that_is_gone_is_503_and_the_api_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
