@@ -63,7 +63,7 @@ docs: $(VENV)/.stamp-test  ## The documentation into site/, to be read offline; 
 
 RESULTS := loadtests/results
 bench: $(VENV)/.stamp-test  ## All benchmarks, about half an hour on a quiet machine; results as JSON in loadtests/results
-	$(BIN)/python -m loadtests.bench_index --fresh --output $(RESULTS)/bench_index.json
+	$(BIN)/python -m loadtests.bench_index --fresh --output $(RESULTS)/bench_index.json --docs docs
 	$(BIN)/python -m loadtests.bench_serving --output $(RESULTS)/bench_serving.json
 	$(BIN)/python -m loadtests.bench_throughput --output $(RESULTS)/bench_throughput.json
 	$(BIN)/python -m loadtests.bench_batching --output $(RESULTS)/bench_batching.json

@@ -1,6 +1,6 @@
 """The embedded index and a Milvus server beside bare FAISS, hnswlib and usearch, in one run, at equal recall.
 
-    python -m loadtests.bench_index [--quick] [--section flat|100k|1m|milvus …] [--output FILE [--fresh]]
+    python -m loadtests.bench_index [--quick] [--section flat|100k|1m|milvus …] [--output FILE [--fresh] [--docs DIR]]
 
 Sections (each is written to FILE as soon as it is done, and skipped where FILE has it already):
 
@@ -15,7 +15,7 @@ at least 0.95; the other half is measured, so that all are compared at equal rec
 turns of 20 queries, in a changing order, so that a noisy machine disturbs all alike; the first of a turn are not
 counted, for they find another's rows in the processor's cache. 8 and 32 clients are threads (with payloads: tasks on an
 event loop). "As tuned" is the embedded index at the effort that it chose itself for its default target of 0.98.
-Set OMP_NUM_THREADS=1 on a shared machine. Draws docs/plots/index-*.png and writes docs/index-benchmark.md from FILE.
+Set OMP_NUM_THREADS=1 on a shared machine.
 """
 
 from __future__ import annotations
@@ -110,8 +110,11 @@ def main() -> None:
     parser.add_argument("--section", choices=SECTIONS, nargs="+", default=list(SECTIONS))
     parser.add_argument("--quick", action="store_true", help="a fiftieth of the rows: to see it work")
     parser.add_argument("--fresh", action="store_true", help="measure again what FILE has")
-    parser.add_argument("--output", type=Path, help="write the report here, and the page and plots made from it")
+    parser.add_argument("--output", type=Path, help="write the report here, as JSON")
+    parser.add_argument("--docs", type=Path, help="write index-benchmark.md and plots/ of the report into this folder")
     arguments = parser.parse_args()
+    if arguments.docs and not arguments.output:
+        parser.error("--docs is made from the report: give --output, too")
     begun = circumstances()
     report: dict[str, Any] = {"versions": {"faiss": faiss.__version__}, "sections": {}}
     if arguments.output and arguments.output.exists() and not arguments.fresh:
@@ -127,8 +130,8 @@ def main() -> None:
             write_report(arguments.output, report | {"targets_met": verdicts(report["sections"])}, begun)
         print_section(name, report["sections"][name])
     print("\n".join(f"{name}: {met}" for name, met in verdicts(report["sections"]).items()))
-    if arguments.output:
-        write_page(arguments.output, arguments.output.parent if arguments.quick else None)
+    if arguments.docs:
+        write_page(arguments.output, arguments.docs)
 
 
 if __name__ == "__main__":

@@ -115,9 +115,8 @@ def draw(report: Mapping[str, Any], folder: Path) -> list[str]:
     return names
 
 
-def write_page(result: Path = RESULT, folder: Path | None = None) -> None:
-    """Writes index-benchmark.md and plots/ into `folder`, by default docs."""
-    folder = folder or DOCS
+def write_page(result: Path = RESULT, folder: Path = DOCS) -> None:
+    """Writes index-benchmark.md and plots/ into `folder`."""
     report = json.loads(result.read_text(encoding="utf-8"))
     plots = draw(report, folder / "plots")
     (folder / "index-benchmark.md").write_text(page(report, plots), encoding="utf-8")

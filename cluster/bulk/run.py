@@ -6,13 +6,14 @@ only counts what comes back.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -113,7 +114,7 @@ def _configure(nodes: int, block_bytes: int) -> None:
     )
 
 
-@contextmanager
+@contextlib.contextmanager
 def _joined(address: str) -> Iterator[None]:
     """This process as a driver of the cluster. Raises ClusterError where that does not answer."""
     from cluster.environment import ray_environment
@@ -136,13 +137,15 @@ def _joined(address: str) -> Iterator[None]:
     import ray.data
 
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    # What a raylet complains of, Ray prints on stdout, asked to or not: there it would break the report's JSON.
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            yield
+        finally:
+            ray.shutdown()
 
 
-@contextmanager
+@contextlib.contextmanager
 def _heard_interrupts() -> Iterator[threading.Event]:
     """Set once Ctrl-C was pressed: where it hits a callback of Ray's or a destructor, Python drops what it raises."""
     heard = threading.Event()
@@ -162,7 +165,7 @@ def _heard_interrupts() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, before)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _silent_stderr() -> Iterator[None]:
     """Ray's C++ side tells on stderr, in spite of its level, that it has set it."""
     kept = os.dup(2)

@@ -16,12 +16,34 @@ import psutil
 from PIL import Image
 
 from deployments.content import content_id
-from tests.system.clusters import Cluster, crossray, wait_until
+from tests.system.clusters import START_S, Cluster, crossray, wait_until
 
 BROKEN = {3, 40, 77}
 RAY_DATA = ("ray::MapWorker", "ray::Read", "ray::_StatsActor", "ray::_AutoscalingCoordinatorActor")
 
+SCOLDED = """
+import time
+
+from cluster.cli import main
+from cluster.indexing.ledger import Ledger
+
+settle = Ledger.settle
+
+def scolded(ledger, key, outcome):
+    settle(ledger, key, outcome)
+    if ledger.report.total == 1:
+        from ray._private import utils, worker  # not before the command has set Ray's variables
+        utils.push_error_to_driver(worker.global_worker, "test", "a raylet is not amused")
+        time.sleep(1)
+
+Ledger.settle = scolded
+main()
+"""
+"""The command itself, to which a raylet complains half-way."""
+
 TELLING = """
+import sys
+
 from cluster.cli import main
 from cluster.indexing.ledger import Ledger
 
@@ -30,7 +52,7 @@ settle = Ledger.settle
 def telling(ledger, key, outcome):
     settle(ledger, key, outcome)
     if outcome is not None and ledger.report.total == 250:
-        print("under way", flush=True)
+        print("under way", file=sys.__stdout__, flush=True)
 
 Ledger.settle = telling
 main()
@@ -85,7 +107,10 @@ def test_an_archive_and_a_folder_through_ray_data(cluster: Cluster, tmp_path: Pa
     arguments = (tmp_path / "shard.tar", tmp_path / "folder", "--tag", "bulk", "--tag", "year=2024", "-c", "bulk")
     with cluster.http() as http:
         assert http.post("/v1/collections", json={"name": "bulk", "index_type": "flat"}).status_code == 201
-    report = index(cluster, *arguments, "--via", "ray")
+    command = [sys.executable, "-c", SCOLDED, "index", *map(str, arguments), "--via", "ray", "--json"]
+    done = subprocess.run(command, env=cluster.env, capture_output=True, text=True, timeout=START_S, check=False)
+    assert "a raylet is not amused" in done.stderr
+    report = json.loads(done.stdout)
     assert (report["indexed"], report["skipped"], len(report["failed"])) == (97, 0, 3)
     broken = {Path(failure["source"]).stem for failure in report["failed"]}
     assert broken == {f"{number:03}" for number in BROKEN}
