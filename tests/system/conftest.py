@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import httpx
 import pytest
 
 from tests.system.clusters import Cluster, is_ready, started, wait_until
+from tests.tiny.qwen3_vl import build_tiny_qwen3_vl
 
 HERE = Path(__file__).parent
 SHARED = {
@@ -31,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.system)
             item.add_marker(pytest.mark.xdist_group(_cluster_of(item)))
             if item.get_closest_marker("timeout") is None:
-                item.add_marker(pytest.mark.timeout(400))
+                item.add_marker(pytest.mark.timeout(600))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -76,10 +78,27 @@ def working_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluste
         yield cluster
 
 
+@pytest.fixture(scope="session")
+def drowsy_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One whose encoder takes long enough for requests to gather, however slow this machine is, and whose reranker has
+    no replica until it is asked for."""
+    root = tmp_path_factory.mktemp("drowsy")
+    reranker = build_tiny_qwen3_vl(root / "tiny-reranker", "reranker")
+    settings = {
+        "CROSSRAY_ENCODER__OPTIONS": '{"work_s": 0.25}',
+        "CROSSRAY_ENCODER__MAX_BATCH_SIZE": "8",
+        "CROSSRAY_RERANK__ENABLED": "true",
+        "CROSSRAY_RERANK__OPTIONS": json.dumps({"model": str(reranker)}),
+        "CROSSRAY_RERANK__SCALE": json.dumps({"min_replicas": 0, "max_replicas": 1, "num_cpus": 0.1}),
+    }
+    with started(Cluster(root / "cluster", settings)) as cluster:
+        yield cluster
+
+
 @pytest.fixture
 def cluster(shared_cluster: Cluster) -> Cluster:
     """The shared cluster, ready again whatever an earlier test did to it."""
-    wait_until(lambda: is_ready(shared_cluster), 120, "the shared cluster is ready")
+    wait_until(lambda: is_ready(shared_cluster), "the shared cluster is ready")
     return shared_cluster
 
 

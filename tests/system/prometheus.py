@@ -67,7 +67,7 @@ def scraping(metrics_url: str, folder: Path) -> Iterator[Prometheus]:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False) as http:
-            wait_until(lambda: _is_ready(http), 30, "Prometheus is ready")
+            wait_until(lambda: _is_ready(http), "Prometheus is ready")
             yield Prometheus(http)
     finally:
         process.terminate()

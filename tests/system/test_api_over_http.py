@@ -131,7 +131,7 @@ def test_a_client_that_goes_away_leaves_the_server_well(cluster: Cluster, http: 
     def is_well() -> bool:
         return http.post("/v1/search", json={"text": "still here"}).status_code == 200
 
-    wait_until(is_well, 10, "a search is answered")
+    wait_until(is_well, "a search is answered")
 
 
 def test_one_id_finds_a_request_in_every_process(cluster: Cluster, http: httpx.Client) -> None:
@@ -144,7 +144,7 @@ def test_one_id_finds_a_request_in_every_process(cluster: Cluster, http: httpx.C
         found = [line for line in map(json.loads, texts) if line["message"] != "sample"]
         return {line["deployment"]: line for line in found}
 
-    wait_until(lambda: len(lines()) == 3, 10, "a line in the log of each")
+    wait_until(lambda: len(lines()) == 3, "a line in the log of each")
     ingress, encoder, retriever = (lines()[name] for name in ("Ingress", "Encoder", "Retriever"))
     assert (ingress["request_id"], ingress["operation"], ingress["status"]) == ("find-me-1", "search", 200)
     assert (encoder["message"], retriever["message"]) == ("encode", "search")

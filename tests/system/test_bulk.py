@@ -128,11 +128,11 @@ def test_an_archive_and_a_folder_through_ray_data(cluster: Cluster, tmp_path: Pa
     assert report["remembered"] == 49, "the archive has bad rows and is read again, the good files are not"
     with cluster.http() as http:
         assert http.delete("/v1/collections/bulk").status_code == 200
-    wait_until(lambda: not ray_data_processes(cluster), 20, "nothing of Ray Data is left in the cluster")
+    wait_until(lambda: not ray_data_processes(cluster), "nothing of Ray Data is left in the cluster")
 
 
 def test_ctrl_c_half_way_and_on_over_http(cluster: Cluster, tmp_path: Path) -> None:
-    texts = [f"text {number} of {uuid.uuid4().hex} " + "long " * 1600 for number in range(3000)]
+    texts = [f"text {number} of {uuid.uuid4().hex} " + "long " * 1600 for number in range(1500)]
     table = tmp_path / "texts.jsonl"
     table.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
     before = count(cluster)
@@ -141,12 +141,12 @@ def test_ctrl_c_half_way_and_on_over_http(cluster: Cluster, tmp_path: Path) -> N
     assert process.stdout is not None
     first = process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=START_S)
     assert first == "under way\n", told
     assert process.returncode == 130, told
     assert "run it again to go on" in told
     assert "Traceback" not in told
-    wait_until(lambda: not ray_data_processes(cluster), 20, "nothing of the run is left in the cluster")
+    wait_until(lambda: not ray_data_processes(cluster), "nothing of the run is left in the cluster")
     stored = count(cluster)
     report = index(cluster, table, "--via", "http")
     assert report["failed"] == []

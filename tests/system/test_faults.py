@@ -27,21 +27,21 @@ def test_a_replica_is_killed_under_load(cluster: Cluster, name: str, rounds: int
     repeated = cluster.metric(RETRIES.exported, target="encoder")
     failed = cluster.metric(FAILED_CHECKS, deployment=name)
     with load_on(cluster, f"kill-{name}") as load:
-        wait_until(lambda: len(load.acknowledged) >= 20, 60, "writes before the kill")
+        wait_until(lambda: len(load.acknowledged) >= 20, "writes before the kill")
         for _ in range(rounds):
             victim = cluster.replica(name)
             assert victim is not None
             victim.kill()
             before = len(load.acknowledged)
-            wait_until(lambda: cluster.replica(name) not in (None, victim), 120, f"another {name}")  # noqa: B023
-            wait_until(lambda: len(load.acknowledged) >= before + 20 + THREADS, 120, "writes after the kill")  # noqa: B023
-    wait_until(lambda: is_ready(cluster), 60, "ready at the same port")
+            wait_until(lambda: cluster.replica(name) not in (None, victim), f"another {name}")  # noqa: B023
+            wait_until(lambda: len(load.acknowledged) >= before + 20 + THREADS, "writes after the kill")  # noqa: B023
+    wait_until(lambda: is_ready(cluster), "ready at the same port")
     assert load.refused == []
     if name != "Ingress":
         assert load.dropped == []
-    wait_until(lambda: cluster.metric(FAILED_CHECKS, deployment=name) >= failed + rounds, 30, "what the alert watches")
+    wait_until(lambda: cluster.metric(FAILED_CHECKS, deployment=name) >= failed + rounds, "what the alert watches")
     if name == "Encoder":  # calls to it are under way all the time
-        wait_until(lambda: cluster.metric(RETRIES.exported, target="encoder") > repeated, 30, "repeated calls")
+        wait_until(lambda: cluster.metric(RETRIES.exported, target="encoder") > repeated, "repeated calls")
     with cluster.http() as http:
         for start in range(0, len(load.acknowledged), 1000):
             ids = load.acknowledged[start : start + 1000]

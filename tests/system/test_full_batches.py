@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 
 import pytest
 
 from loadtests.load import LoadReport, closed_loop, json_request
-from tests.system.clusters import Cluster, started
+from tests.system.clusters import Cluster
 
 BATCH = 8
 CLIENTS = 16
 REQUESTS = 96
-
-
-@pytest.fixture(scope="module")
-def slow_encoder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a cluster whose encoder takes long enough for requests to gather, however slow this machine is."""
-    settings = {"CROSSRAY_ENCODER__OPTIONS": '{"work_s": 0.25}', "CROSSRAY_ENCODER__MAX_BATCH_SIZE": str(BATCH)}
-    root: Path = tmp_path_factory.mktemp("batching")
-    with started(Cluster(root, settings)) as cluster:
-        yield cluster.url
 
 
 def send(url: str, path: str, *, clients: int, requests: int) -> LoadReport:
@@ -38,12 +27,12 @@ def send(url: str, path: str, *, clients: int, requests: int) -> LoadReport:
 
 
 @pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/items"], ids=["interactive lane", "bulk lane"])
-def test_concurrent_requests_share_batches(slow_encoder: str, path: str) -> None:
-    sizes = send(slow_encoder, path, clients=CLIENTS, requests=REQUESTS).batch_sizes()
+def test_concurrent_requests_share_batches(drowsy_cluster: Cluster, path: str) -> None:
+    sizes = send(drowsy_cluster.url, path, clients=CLIENTS, requests=REQUESTS).batch_sizes()
     assert sum(sizes) == REQUESTS
     assert max(sizes) == BATCH, f"sixteen clients fill batches of eight: {sizes}"
     assert len(sizes) <= 2 * REQUESTS / BATCH, f"most batches are at least half full: {sizes}"
 
 
-def test_one_client_gets_a_batch_of_its_own(slow_encoder: str) -> None:
-    assert send(slow_encoder, "/v1/embeddings", clients=1, requests=4).batch_sizes() == [1, 1, 1, 1]
+def test_one_client_gets_a_batch_of_its_own(drowsy_cluster: Cluster) -> None:
+    assert send(drowsy_cluster.url, "/v1/embeddings", clients=1, requests=4).batch_sizes() == [1, 1, 1, 1]

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.system.clients import THREADS, load_on
-from tests.system.clusters import Cluster, alone, crossray, end, is_ready, wait_until
+from tests.system.clusters import START_S, Cluster, alone, crossray, end, is_ready, wait_until
 
 
 def is_bound(port: int) -> bool:
@@ -49,9 +49,9 @@ def test_a_life_beside_another_cluster(cluster: Cluster, tmp_path: Path) -> None
         processes = mine.processes()
         assert existing(mine, ids) == ids
         with load_on(mine, "stop") as load:
-            wait_until(lambda: len(load.acknowledged) >= 2 * THREADS, 60, "requests are under way")
+            wait_until(lambda: len(load.acknowledged) >= 2 * THREADS, "requests are under way")
             foreground.send_signal(signal.SIGINT)
-        assert foreground.wait(60) in (0, 130)
+        assert foreground.wait(START_S) in (0, 130)
         assert load.dropped == [], "requests under way are answered before it stops"
         assert [one for one in load.refused if not one.startswith("503") or "stopping" not in one] == []
         assert_gone(mine, processes)
@@ -78,7 +78,7 @@ def assert_one_of_two_ups(mine: Cluster) -> None:
             )
             for n in range(2)
         ]
-        said = [up.communicate(timeout=180) for up in ups]
+        said = [up.communicate(timeout=START_S) for up in ups]
     assert sorted(up.returncode for up in ups) == [0, 1], said
     told = {up.returncode: words for up, words in zip(ups, said, strict=True)}
     assert "already running" in told[1][1] or "in use" in told[1][1]
@@ -91,16 +91,23 @@ def in_foreground(cluster: Cluster) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "cluster.cli", "up", "--profile", "local"]
     with alone("start"):
         process = subprocess.Popen(command, env=cluster.env, stderr=subprocess.DEVNULL, start_new_session=True)
-        wait_until(lambda: process.poll() is not None or is_ready(cluster), 180, "ready in the foreground")
+        wait_until(lambda: process.poll() is not None or is_ready(cluster), "ready in the foreground")
     assert process.poll() is None
     return process
 
 
+def is_agent(process: psutil.Process) -> bool:
+    """Ray's two agents look for their raylet once a minute; they serve nothing, and end then."""
+    try:
+        return process.name() in {"ray::DashboardAgent", "ray::RuntimeEnvAgent"}
+    except psutil.NoSuchProcess:
+        return False
+
+
 def assert_gone(cluster: Cluster, processes: list[psutil.Process], when: str = "after down") -> None:
-    _, left = psutil.wait_procs(processes, timeout=20)
-    # Ray's two agents look for their raylet once a minute; they serve nothing, and end then.
-    agents = set() if when == "after down" else {"ray::DashboardAgent", "ray::RuntimeEnvAgent"}
-    assert [process.name() for process in left if process.name() not in agents] == [], f"left {when}"
+    awaited = processes if when == "after down" else [one for one in processes if not is_agent(one)]
+    _, left = psutil.wait_procs(awaited, timeout=60)
+    assert left == [], f"left {when}"
     assert not is_bound(cluster.port)
     assert not cluster.run_file().exists() or when != "after down"
 

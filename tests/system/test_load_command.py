@@ -11,7 +11,7 @@ import httpx
 
 from cluster.ports import free_port
 from loadtests.slo import DELETE, SEARCH_IMAGE, SEARCH_TEXT, UPLOAD
-from tests.system.clusters import Cluster
+from tests.system.clusters import START_S, Cluster
 
 ROOT = Path(__file__).parents[2]
 LAX = [f"--slo-{kind}-p99-ms=60000" for kind in ("text", "image", "upload")]
@@ -33,7 +33,7 @@ def test_the_gate_lets_a_good_run_pass_and_fails_a_slow_one(
     mixed = load_test(cluster, tmp_path / "good", "-u", "4", "-t", "4s", "--pace", "8", "--keep", "1", *LAX, *workers)
     late = ["--slo-text-p99-ms", "0.5", "TextSearcher"]
     slow = load_test(cluster, tmp_path / "slow", "-u", "1", "-t", "3s", "--pace", "10", *late)
-    said = {one: one.communicate(timeout=60)[1] for one in (mixed, slow)}
+    said = {one: one.communicate(timeout=START_S)[1] for one in (mixed, slow)}
 
     assert (mixed.returncode, slow.returncode) == (0, 1), said
     assert "all objectives were met" in said[mixed]

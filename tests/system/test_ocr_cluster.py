@@ -15,7 +15,6 @@ from loadtests.made_up_pages import PAGES, character_error_rate, draw, font_path
 from tests.system.clusters import Cluster, wait_until
 
 PAGES_ONLY = {"collection": "pages"}
-READ_S = 240
 """A page takes a CPU second, on cores that the tests share."""
 
 
@@ -45,11 +44,11 @@ def test_pages_are_found_by_what_is_printed_on_them_even_after_a_kill(working_cl
             assert answer.status_code == 201, answer.text
         by_vector = http.post("/v1/search", json={"id": "en-1", "top_k": 10} | PAGES_ONLY).json()
         assert len(by_vector["hits"]) == len(PAGES) - 1
-        wait_until(lambda: count_read(http) >= 1, READ_S, "the first page is read")
+        wait_until(lambda: count_read(http) >= 1, "the first page is read")
         reader = working_cluster.replica("Ocr")
         assert reader is not None
         reader.kill()
-        wait_until(lambda: count_read(http) == len(PAGES), READ_S, "all pages are read")
+        wait_until(lambda: count_read(http) == len(PAGES), "all pages are read")
         found = items(http)
         for name, rows in PAGES.items():
             assert character_error_rate(found[name]["ocr_text"], text_of(rows)) < 0.1

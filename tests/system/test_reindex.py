@@ -30,19 +30,19 @@ def require_all(http: httpx.Client, ids: list[str]) -> None:
 def test_reindex_under_load_loses_and_refuses_nothing(cluster: Cluster, http: httpx.Client) -> None:
     before = states(http)
     with load_on(cluster, "reindex") as load:
-        wait_until(lambda: len(load.acknowledged) >= 20, 60, "writes before the build")
+        wait_until(lambda: len(load.acknowledged) >= 20, "writes before the build")
         done = crossray("reindex", "--index-type", "flat", "--no-keep", "--json", env=cluster.env)
         assert done.returncode == 0, done.stderr
         after = len(load.acknowledged)
-        wait_until(lambda: len(load.acknowledged) >= after + 20, 60, "writes after the swap")
+        wait_until(lambda: len(load.acknowledged) >= after + 20, "writes after the swap")
     assert (load.refused, load.dropped) == ([], [])
     version = json.loads(done.stdout)
     assert (version["state"], version["build"]["recall"]) == ("live", 1.0)
     assert version["build"]["agreement"] > 0.5  # notes that tie are other notes, and some were just written
     require_all(http, load.acknowledged)
-    wait_until(lambda: set(states(http)) == {version["id"]}, 60, "the version before is dropped")
+    wait_until(lambda: set(states(http)) == {version["id"]}, "the version before is dropped")
     assert not set(before) & set(states(http))
-    wait_until(lambda: len(folders(cluster)) == 1, 60, "and its folder is gone")
+    wait_until(lambda: len(folders(cluster)) == 1, "and its folder is gone")
 
 
 def test_a_builder_that_is_killed_is_taken_up_and_an_abort_leaves_nothing(cluster: Cluster, http: httpx.Client) -> None:
@@ -53,14 +53,14 @@ def test_a_builder_that_is_killed_is_taken_up_and_an_abort_leaves_nothing(cluste
     victim = cluster.replica("Maintenance")
     assert victim is not None
     victim.kill()
-    wait_until(lambda: states(http).get(id) == "live", 120, "another builder finishes")
-    wait_until(lambda: is_ready(cluster), 60, "all is well")
+    wait_until(lambda: states(http).get(id) == "live", "another builder finishes")
+    wait_until(lambda: is_ready(cluster), "all is well")
     begun = http.post("/v1/collections/default/reindex", json={"index_type": "flat", "keep": False})
     second = begun.json()["id"]
     assert http.delete(f"/v1/collections/default/versions/{second}").status_code == 200
     (first,) = live
     assert http.delete(f"/v1/collections/default/versions/{first}").status_code == 200
-    wait_until(lambda: len(folders(cluster)) == 1, 60, "what was dropped leaves no folder")
+    wait_until(lambda: len(folders(cluster)) == 1, "what was dropped leaves no folder")
     assert states(http) == {id: "live"}
     assert not set(kept) & set(folders(cluster))
     assert not list(Path(cluster.data_dir / "embedded").glob(".*"))

@@ -27,7 +27,7 @@ def encoders(cluster: Cluster) -> int:
 
 def test_the_number_of_encoders_follows_the_load(working_cluster: Cluster) -> None:
     cluster, numbers = working_cluster, count()
-    wait_until(lambda: encoders(cluster) == 1, 60, "one encoder while there is little to do")
+    wait_until(lambda: encoders(cluster) == 1, "one encoder while there is little to do")
 
     def make(_: int) -> bytes:
         return json_request("/v1/embeddings", {"input": f"number {next(numbers)} of many"})
@@ -42,4 +42,4 @@ def test_the_number_of_encoders_follows_the_load(working_cluster: Cluster) -> No
 
     asyncio.run(load_until_there_are_two())
     assert encoders(cluster) == 2, f"more arrives than one can do: {next(numbers)} texts were sent"
-    wait_until(lambda: encoders(cluster) == 1, 60, "one encoder again")
+    wait_until(lambda: encoders(cluster) == 1, "one encoder again")

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.system.clusters import Cluster, started, wait_until
-from tests.tiny.qwen3_vl import build_tiny_qwen3_vl
+from tests.system.clusters import Cluster, wait_until
 
 TEXTS = ("a cat on a sofa", "two dogs run on the beach", "沙发上的猫")
 
 
-def test_a_sleeping_reranker_wakes(tmp_path: Path) -> None:
+def test_a_sleeping_reranker_wakes(drowsy_cluster: Cluster) -> None:
     """The fake encoder with the tiny reranker, which has no replica until it is asked for."""
-    reranker = build_tiny_qwen3_vl(tmp_path / "tiny-reranker", "reranker")
-    settings = {
-        "CROSSRAY_RERANK__ENABLED": "true",
-        "CROSSRAY_RERANK__OPTIONS": json.dumps({"model": str(reranker)}),
-        "CROSSRAY_RERANK__SCALE": json.dumps({"min_replicas": 0, "max_replicas": 1, "num_cpus": 0.1}),
-    }
-    cluster = Cluster(tmp_path / "cluster", settings)
-    with started(cluster), cluster.http() as http:
+    cluster = drowsy_cluster
+    with cluster.http() as http:
         items: list[dict[str, Any]] = [{"id": f"text-{n}", "text": text} for n, text in enumerate(TEXTS)]
         assert http.post("/v1/items", json={"items": items}).status_code == 200
         assert cluster.replica("Reranker") is None
@@ -34,7 +25,7 @@ def test_a_sleeping_reranker_wakes(tmp_path: Path) -> None:
         assert asleep["stages"][1]["did"] == "skipped", asleep["stages"]
         assert "waking up" in asleep["stages"][1]["reason"]
         assert [hit["id"] for hit in asleep["hits"]] == [hit["id"] for hit in dense["hits"]]
-        wait_until(lambda: cluster.replica("Reranker") is not None, 180, "the search that could not wait woke it")
+        wait_until(lambda: cluster.replica("Reranker") is not None, "the search that could not wait woke it")
 
         patient = body | {"rerank": {"deadline_ms": 60_000, "margin": None}}
         reranked = http.post("/v1/search", json=patient, timeout=120).json()

@@ -69,7 +69,7 @@ def throughput_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clu
 
 @pytest.fixture
 def cluster(throughput_cluster: Cluster) -> Cluster:
-    wait_until(lambda: is_ready(throughput_cluster), 120, "the cluster is ready")
+    wait_until(lambda: is_ready(throughput_cluster), "the cluster is ready")
     return throughput_cluster
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, expect, sync_playwright
 
 from cluster.demo.photos import bundled_photos
 from tests.requirements import lacks
@@ -20,6 +20,7 @@ from tests.system.clusters import Cluster, started
 from tests.system.web.visit import SHOWN_MS, Visit, leaves
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+expect.set_options(timeout=SHOWN_MS)
 PHOTOS = ("coffee.png", "chelsea.png", "rocket.jpg", "flower.jpg", "china.jpg", "motorcycle_left.png")
 
 

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from cluster.demo.photos import bundled_photos
 from tests.system.clusters import Cluster, wait_until
-from tests.system.web.visit import SHOWN_MS, Visit
+from tests.system.web.visit import Visit
 
 PHONE = {"width": 390, "height": 844}
 
@@ -38,7 +38,7 @@ def test_three_files_of_which_one_is_broken(visit: Visit, tmp_path: Path) -> Non
     visit.field("add-tags").fill("测试，trial")
     visit.page.locator("#add-button").click()
     outcome = visit.page.locator("#add-outcome")
-    expect(outcome).to_contain_text("2 added, 0 there already, 1 failed", timeout=SHOWN_MS)
+    expect(outcome).to_contain_text("2 added, 0 there already, 1 failed")
     rows = outcome.locator("tbody tr")
     assert [row.split("\t")[0] for row in rows.all_inner_texts()] == [path.name for path in given]
     expect(rows.nth(1)).to_contain_text("failed: ")
@@ -66,7 +66,7 @@ def test_chinese_and_english_words_find_the_photo(visit: Visit, photos: dict[str
     assert re.search(r"6 hits in [\d.]+ ms \(.*read .*search [\d.]+", summary), summary
     pictures = visit.page.locator("#search-results img")
     assert all(picture.get_attribute("alt") for picture in pictures.all())
-    wait_until(lambda: bool(pictures.first.evaluate("image => image.naturalWidth > 0")), 10, "the photo is loaded")
+    wait_until(lambda: bool(pictures.first.evaluate("image => image.naturalWidth > 0")), "the photo is loaded")
     visit.must_be_accessible("search")
     visit.shot("search")
 
@@ -77,7 +77,7 @@ def test_an_uploaded_photo_finds_itself_and_leads_to_what_is_like_it(visit: Visi
     expect(visit.page.locator("#search-image img")).to_be_visible()
     visit.page.locator("#search-button").click()
     cards = visit.page.locator("#search-results .cr-card")
-    expect(cards.first).to_contain_text("chelsea.png", timeout=SHOWN_MS)
+    expect(cards.first).to_contain_text("chelsea.png")
     assert float(re.findall(r"\d\.\d{4}", cards.first.inner_text())[0]) > 0.99
     cards.first.get_by_role("button", name="More like this").click()
     results = visit.page.locator("#search-results")
@@ -96,7 +96,7 @@ def test_the_embedding_of_a_text_and_a_photo_compared(
     expect(visit.page.locator("#embedding-image-b img")).to_be_visible()
     visit.page.locator("#embedding-button").click()
     view = visit.page.locator("#embedding-view")
-    expect(view.locator("svg")).to_have_count(2, timeout=SHOWN_MS)
+    expect(view.locator("svg")).to_have_count(2)
     with page_cluster.http() as http:
         model = http.get("/v1/models").json()["data"][0]
         hit = http.post("/v1/search", json={"text": "a cup of coffee", "top_k": 1}).json()["hits"][0]
@@ -120,13 +120,13 @@ def test_the_heat_map(visit: Visit, photos: dict[str, Path]) -> None:
     visit.page.locator("#match-texts textarea").fill("a cup of coffee\n一只猫\n")
     visit.page.locator("#match-button").click()
     rows = visit.page.locator("#match-view tbody tr")
-    expect(rows).to_have_count(2, timeout=SHOWN_MS)
+    expect(rows).to_have_count(2)
     cosines = [[float(cell) for cell in row.locator("td").all_inner_texts()] for row in rows.all()]
     assert cosines[0][0] > cosines[0][1]
     assert cosines[1][1] > cosines[1][0]
     expect(visit.page.locator("#match-view thead")).to_contain_text("chelsea.png")
     picture = visit.page.locator("#match-view thead img").first
-    wait_until(lambda: bool(picture.evaluate("image => image.naturalWidth > 0")), 10, "the column's photo is loaded")
+    wait_until(lambda: bool(picture.evaluate("image => image.naturalWidth > 0")), "the column's photo is loaded")
     visit.must_be_accessible("match")
     visit.shot("match")
 

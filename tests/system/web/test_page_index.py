@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from tests.system.clusters import Cluster
-from tests.system.web.visit import SHOWN_MS, Visit
+from tests.system.web.visit import Visit
 
 
 def test_photos_as_a_job_and_its_errors(
@@ -21,9 +21,9 @@ def test_photos_as_a_job_and_its_errors(
     expect(visit.page.locator("#add-files")).to_contain_text("broken")
     visit.page.locator("#add-as-job input").check()
     visit.page.locator("#add-button").click()
-    expect(visit.page.locator("#add-outcome")).to_contain_text("has 2 items", timeout=SHOWN_MS)
+    expect(visit.page.locator("#add-outcome")).to_contain_text("has 2 items")
     job = visit.page.locator("#jobs-view .cr-job").first
-    expect(job).to_contain_text("2 of 2 items have ended", timeout=SHOWN_MS)
+    expect(job).to_contain_text("2 of 2 items have ended")
     expect(job).to_contain_text("1 stored, 1 failed")
     expect(job.locator("details")).to_contain_text("broken.jpg: ")
     visit.must_be_accessible("index")

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from page.map_tab import MAX_ITEMS
 from tests.system.clusters import Cluster, wait_until
-from tests.system.web.visit import SHOWN_MS, Visit
+from tests.system.web.visit import Visit
 
 ITEMS = MAX_ITEMS + 100
 BATCH = 210
@@ -57,7 +57,7 @@ def test_the_map(visit: Visit, photos: dict[str, Path], page_cluster: Cluster) -
     visit.field("map-query").fill("a cup of coffee")
     visit.page.locator("#map-button").click()
     dots = visit.page.locator(".cr-map .cr-dot")
-    expect(dots.first).to_be_visible(timeout=SHOWN_MS)
+    expect(dots.first).to_be_visible()
     with page_cluster.http() as http:
         count = http.get("/v1/items", params={"limit": 1}).json()["count"]
     expect(dots).to_have_count(count)
@@ -69,7 +69,7 @@ def test_the_map(visit: Visit, photos: dict[str, Path], page_cluster: Cluster) -
     coffee.hover()
     expect(tip).to_contain_text("coffee.png")
     picture = tip.locator("img")
-    wait_until(lambda: bool(picture.evaluate("image => image.naturalWidth > 0")), 10, "its thumbnail is loaded")
+    wait_until(lambda: bool(picture.evaluate("image => image.naturalWidth > 0")), "its thumbnail is loaded")
     visit.shot("map")
     visit.page.mouse.move(0, 0)
     expect(tip).to_be_hidden()
@@ -95,7 +95,7 @@ def test_a_map_of_more_than_it_draws(visit: Visit, many: str) -> None:
     visit.field("map-query").fill(TEA)
     visit.page.locator("#map-button").click()
     view = visit.page.locator("#map-view")
-    expect(view).to_contain_text(f"{MAX_ITEMS} of {ITEMS} items: the first in order of their ids", timeout=SHOWN_MS)
+    expect(view).to_contain_text(f"{MAX_ITEMS} of {ITEMS} items: the first in order of their ids")
     expect(view.locator(".cr-map .cr-dot")).to_have_count(MAX_ITEMS)
     expect(view.locator(".cr-nearest")).to_contain_text("Of the 5 items that are the nearest")
     expect(view.locator(".cr-nearest")).to_contain_text("3 are among the dots shown")

@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from tests.system.clusters import Cluster
-from tests.system.web.visit import SHOWN_MS, Visit
+from tests.system.web.visit import Visit
 
 DROP_JS = """([name, data]) => {
   const bytes = Uint8Array.from(atob(data), (one) => one.charCodeAt(0));
@@ -29,7 +29,7 @@ def test_a_photo_that_is_dropped_and_mixed_with_words(visit: Visit, photos: dict
     visit.open()
     data = base64.b64encode(photos["chelsea.png"].read_bytes()).decode()
     visit.page.evaluate(DROP_JS, ["cat.png", data])
-    expect(visit.page.locator("#search-image img")).to_be_visible(timeout=SHOWN_MS)
+    expect(visit.page.locator("#search-image img")).to_be_visible()
     weight = visit.page.locator("#search-image-share input[type=number]")
     for share, first in (("0.9", "chelsea.png"), ("0.1", "coffee.png")):
         weight.fill(share)
@@ -43,7 +43,7 @@ def test_a_photo_that_is_pasted(visit: Visit, photos: dict[str, Path]) -> None:
     visit.open()
     visit.page.evaluate(COPY_JS, base64.b64encode(photos["chelsea.png"].read_bytes()).decode())
     visit.page.get_by_role("button", name="Paste from clipboard").click()
-    expect(visit.page.locator("#search-image img")).to_be_visible(timeout=SHOWN_MS)
+    expect(visit.page.locator("#search-image img")).to_be_visible()
     expect(visit.search().first).to_contain_text("chelsea.png")
 
 

@@ -12,5 +12,5 @@ def test_a_page_whose_process_was_killed_comes_back(visit: Visit, page_cluster: 
     replica.kill()
     with page_cluster.http() as http:
         assert http.get("/health/ready").status_code == 200, "the API does not need the page"
-        wait_until(lambda: http.get("/ui/").status_code == 200, 90, "the page is back")
+        wait_until(lambda: http.get("/ui/").status_code == 200, "the page is back")
     visit.open()

@@ -8,7 +8,7 @@ import httpx
 from playwright.sync_api import expect
 
 from tests.system.clusters import Cluster, crossray, wait_until
-from tests.system.web.visit import SHOWN_MS, Visit
+from tests.system.web.visit import Visit
 
 
 def made_key(cluster: Cluster, scope: str) -> str:
@@ -23,7 +23,7 @@ def test_a_person_logs_in_with_a_key_and_out_again(
     page = visit.page
     key = made_key(page_cluster, "read")
     with page_cluster.http() as http:
-        wait_until(lambda: http.get("/v1/models").status_code == 401, 30, "calls need a key")
+        wait_until(lambda: http.get("/v1/models").status_code == 401, "calls need a key")
         assert http.get("/v1/models", headers={"Authorization": f"Bearer {key}"}).status_code == 200
         id = http.get("/v1/items?limit=1", headers={"X-API-Key": key}).json()["items"][0]["id"]
         assert_needs_a_cookie(http, f"/ui/v1/items/{id}/thumbnail", key)
@@ -38,14 +38,14 @@ def test_a_person_logs_in_with_a_key_and_out_again(
 
     page.get_by_label("API key").fill(key)
     page.get_by_role("button", name="Log in").click()
-    expect(page.locator("#search-results .cr-note")).to_be_visible(timeout=SHOWN_MS)
+    expect(page.locator("#search-results .cr-note")).to_be_visible()
     assert page.evaluate("document.cookie") == "", "no script reads the key"
     pictures = visit.search("a cup of coffee").locator("img")
     expect(pictures.first).to_have_attribute("src", re.compile("^v1/items/.+/thumbnail"))
-    wait_until(lambda: bool(pictures.first.evaluate("image => image.naturalWidth > 0")), 10, "the photo is loaded")
+    wait_until(lambda: bool(pictures.first.evaluate("image => image.naturalWidth > 0")), "the photo is loaded")
 
     page.get_by_role("button", name="Log out").click()
-    expect(page.get_by_label("API key")).to_be_visible(timeout=SHOWN_MS)
+    expect(page.get_by_label("API key")).to_be_visible()
     assert page.context.cookies() == []
 
 
