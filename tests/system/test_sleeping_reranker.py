@@ -16,9 +16,10 @@ def test_a_sleeping_reranker_wakes(drowsy_cluster: Cluster) -> None:
     cluster = drowsy_cluster
     with cluster.http() as http:
         items: list[dict[str, Any]] = [{"id": f"text-{n}", "text": text} for n, text in enumerate(TEXTS)]
-        assert http.post("/v1/items", json={"items": items}).status_code == 200
+        assert http.post("/v1/collections", json={"name": "rerank", "index_type": "flat"}).status_code == 201
+        assert http.post("/v1/items", json={"items": items, "collection": "rerank"}).status_code == 200
         assert cluster.replica("Reranker") is None
-        body = {"text": "a cat on a beach", "top_k": 3}
+        body = {"text": "a cat on a beach", "top_k": 3, "collection": "rerank"}
         dense = http.post("/v1/search", json=body).json()
         hasty = body | {"rerank": {"deadline_ms": 50, "margin": None}}
         asleep = http.post("/v1/search", json=hasty).json()
